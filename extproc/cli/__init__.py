@@ -1,0 +1,5 @@
+"""Arguments in, text out."""
+
+
+def main() -> None:
+    """The `extproc` command."""

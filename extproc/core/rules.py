@@ -1,0 +1,185 @@
+"""What makes a resource valid by itself: one small function a rule, each yielding every problem it finds.
+
+Paths are spelled as in the user's file. Nothing here knows where a resource came from or what stands beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from extproc import names
+from extproc.errors import Problem
+
+if TYPE_CHECKING:
+    from extproc.core.resources import Endpoint, Experiment, Model
+
+__all__ = ["Problem", "experiment_problems", "model_problems", "readiness_problems"]
+
+WEIGHT_MAX: Final = 2**32 - 1
+VERSION_MAX: Final = 2**32 - 1
+INTERVAL_MIN, INTERVAL_MAX = 100, 3_600_000  # milliseconds
+
+# https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on
+RETRY_ON: Final = frozenset({
+    "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "refused-stream", "retriable-4xx",
+    "envoy-ratelimited", "http3-post-connect-failure",
+    "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
+})  # fmt: skip
+ATTEMPTS_MAX: Final = 10
+
+_HOST: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_PATH: Final = re.compile(r"/[!-~]*")
+
+
+def name_problems(path: str, name: str) -> Iterator[Problem]:
+    if not name:
+        yield Problem(path, "is missing: give it a name")
+    elif len(name) > names.RESOURCE_NAME_MAX:
+        yield Problem(path, f"has {len(name)} characters: at most {names.RESOURCE_NAME_MAX} are allowed")
+    elif not names.RESOURCE_NAME.fullmatch(name):
+        yield Problem(
+            path,
+            f"{name!r} is no valid name: use lower-case letters, digits and dashes, and begin and end with a letter"
+            " or digit",
+        )
+
+
+def model_problems(model: Model) -> list[Problem]:
+    """Every problem of one Model."""
+    return [
+        *name_problems("name", model.name),
+        *_reserved(model.name),
+        *_version(model.version),
+        *_endpoints("endpoints", model.endpoints),
+        *_endpoints("grpc_endpoints", model.grpc_endpoints),
+        *_served_name(model.served_name),
+        *_one_way_in(model),
+    ]
+
+
+def readiness_problems(path: str, interval: int) -> list[Problem]:
+    """Every problem of a Model's readiness check; `interval` in milliseconds."""
+    return [
+        *(
+            [Problem("readiness.path", f"{path!r} is no path: it begins with a slash and has no spaces")]
+            if path and not _PATH.fullmatch(path)
+            else []
+        ),
+        *(
+            [Problem("readiness.interval", "must be between 0.1s and 3600s")]
+            if not INTERVAL_MIN <= interval <= INTERVAL_MAX
+            else []
+        ),
+    ]
+
+
+def experiment_problems(experiment: Experiment) -> list[Problem]:
+    """Every problem of one Experiment."""
+    return [
+        *name_problems("name", experiment.name),
+        *_candidates(experiment),
+        *_weights(experiment),
+        *_default(experiment),
+        *_mirror(experiment),
+        *_policy(experiment),
+    ]
+
+
+def _reserved(name: str) -> Iterator[Problem]:
+    if name in names.RESERVED_CLUSTERS:
+        yield Problem("name", f"{name!r} is a cluster of extproc itself: choose another name")
+
+
+def _version(version: int) -> Iterator[Problem]:
+    if not 1 <= version <= VERSION_MAX:
+        yield Problem("version", f"must be a whole number between 1 and {VERSION_MAX}")
+
+
+def _endpoints(path: str, endpoints: Iterable[Endpoint]) -> Iterator[Problem]:
+    for i, endpoint in enumerate(endpoints):
+        if not _HOST.fullmatch(endpoint.host) or not 1 <= endpoint.port <= 65535:
+            yield Problem(f"{path}[{i}]", f"'{endpoint}' is no host:port: write it like 127.0.0.1:8080")
+
+
+def _served_name(served_name: str) -> Iterator[Problem]:
+    if served_name and not names.SERVED_NAME.fullmatch(served_name):
+        yield Problem(
+            "served_name", f"{served_name!r} can't stand in a path: use letters, digits, dots, dashes, _ and ~"
+        )
+
+
+def _one_way_in(model: Model) -> Iterator[Problem]:
+    if not (model.speaks_http or model.speaks_grpc):
+        yield Problem("endpoints", "is missing: say where the model is served, in endpoints or grpc_endpoints")
+    for given, cluster in (("endpoints", "cluster"), ("grpc_endpoints", "grpc_cluster")):
+        if getattr(model, given) and getattr(model, cluster):
+            yield Problem(cluster, f"stands beside {given}: give one of the two")
+
+
+def _candidates(experiment: Experiment) -> Iterator[Problem]:
+    if not experiment.candidates:
+        yield Problem("candidates", "is empty: name at least one candidate (with weight 100 for a mirror-only trial)")
+    first: dict[str, int] = {}
+    for i, candidate in enumerate(experiment.candidates):
+        yield from name_problems(f"candidates[{i}].name", candidate.name)
+        if candidate.name in first:
+            yield Problem(
+                f"candidates[{i}].name",
+                f"{candidate.name!r} is candidates[{first[candidate.name]}] already: list it once, with its whole weight",
+            )
+        elif candidate.name:
+            first[candidate.name] = i
+
+
+def _weights(experiment: Experiment) -> Iterator[Problem]:
+    for i, candidate in enumerate(experiment.candidates):
+        if not 0 <= candidate.weight <= WEIGHT_MAX:
+            yield Problem(f"candidates[{i}].weight", f"must be a whole number between 0 and {WEIGHT_MAX}")
+    if experiment.candidates and all(c.weight == 0 for c in experiment.candidates):
+        yield Problem("candidates", "every weight is 0, nothing could be chosen: give one candidate a weight above 0")
+
+
+def _default(experiment: Experiment) -> Iterator[Problem]:
+    if not experiment.default:
+        return
+    yield from name_problems("default", experiment.default)
+    listed = [c.name for c in experiment.candidates]
+    if listed and experiment.default not in listed:
+        yield Problem(
+            "default",
+            f"{experiment.default!r} is not among the candidates ({', '.join(listed)}): add it, with weight 0 if it"
+            " shall get nothing",
+        )
+
+
+def _mirror(experiment: Experiment) -> Iterator[Problem]:
+    mirror = experiment.mirror
+    if mirror is None:
+        return
+    yield from name_problems("mirror.name", mirror.name)
+    if mirror.name and mirror.name in [c.name for c in experiment.candidates]:
+        yield Problem("mirror.name", f"{mirror.name!r} is a candidate too: a model is either split to or mirrored to")
+    if not 0 <= mirror.millionths <= 1_000_000:
+        yield Problem("mirror.percent", "must be between 0 and 100")
+
+
+def _policy(experiment: Experiment) -> Iterator[Problem]:
+    if experiment.timeout < 0:
+        yield Problem("timeout", "must not be negative; 0s means no limit")
+    if experiment.when_unavailable == "DEFAULT_ONLY" and not experiment.default:
+        yield Problem("when_unavailable", "DEFAULT_ONLY needs a default: name one, or use AVAILABLE_CANDIDATES")
+    retry = experiment.retry
+    if retry is None:
+        return
+    if not 1 <= retry.attempts <= ATTEMPTS_MAX:
+        yield Problem("retry.attempts", f"must be between 1 and {ATTEMPTS_MAX}")
+    if retry.per_try_timeout < 0:
+        yield Problem("retry.per_try_timeout", "must not be negative; leave it out for no limit")
+    for i, condition in enumerate(retry.retry_on):
+        if condition not in RETRY_ON:
+            yield Problem(
+                f"retry.retry_on[{i}]",
+                f"{condition!r} is no retry condition of Envoy: use one of {', '.join(sorted(RETRY_ON))}",
+            )

@@ -1,0 +1,87 @@
+"""The wire vocabulary: every header, label, token, route and cluster name that leaves this process.
+
+One name per thing, spelled here and nowhere else. Names of resources hold only lower-case letters, digits and
+dashes, so the separators used below (`/`, `.`, `:`, `_`) can never occur inside one and every composed name has
+exactly one reading.
+"""
+
+import re
+from typing import Final, Literal
+
+Protocol = Literal["http", "grpc"]
+PROTOCOLS: Final[tuple[Protocol, ...]] = ("grpc", "http")  # the narrower match first: Envoy takes the first that fits
+
+# Headers (Seldon Core 2's own names, then ours).
+MODEL_HEADER: Final = "seldon-model"
+ROUTE_HEADER: Final = "x-seldon-route"
+INTERNAL_MODEL_HEADER: Final = "seldon-internal-model"
+INTERNAL_PREFIX: Final = "x-extproc-"
+LABEL_HEADER: Final = "x-extproc-route"
+MIRROR_HEADER: Final = "x-extproc-mirror"
+
+# Envoy's own names that both sides must agree on.
+EXT_PROC_FILTER: Final = "envoy.filters.http.ext_proc"
+ROUTE_NAME_ATTRIBUTE: Final = "xds.route_name"
+EXT_PROC_METHOD: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
+ADS_METHOD: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+
+# Names in the generated Envoy configuration.
+INFERENCE_LISTENER: Final = "inference"
+INFERENCE_ROUTES: Final = "inference"
+MIRRORS: Final = "mirrors"  # the internal listener and its route configuration, and the cluster that leads to it
+EXT_PROC_CLUSTER: Final = "extproc"
+XDS_CLUSTER: Final = "extproc-xds"
+RESERVED_CLUSTERS: Final = frozenset({MIRRORS, EXT_PROC_CLUSTER, XDS_CLUSTER})
+
+RESOURCE_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+RESOURCE_NAME_MAX: Final = 63
+SERVED_NAME: Final = re.compile(r"[A-Za-z0-9._~-]+")
+
+EXPERIMENT_SUFFIX: Final = ".experiment"
+PIPELINE_SUFFIX: Final = ".pipeline"
+FALLBACK: Final = "fallback"
+MIRROR: Final = "mirror"
+
+
+def label(experiment: str, candidate: str) -> str:
+    """The value of `x-extproc-route`: all that a decision tells Envoy."""
+    return f"{experiment}/{candidate}"
+
+
+def decided_route(experiment: str, candidate: str, protocol: Protocol) -> str:
+    """The route that serves a request extproc has decided."""
+    return label(experiment, candidate) + ("/grpc" if protocol == "grpc" else "")
+
+
+def intercept_route(experiment: str, candidate: str, protocol: Protocol) -> str:
+    """The route that catches a request, asks extproc, and serves the request itself when extproc does not answer."""
+    return f"{decided_route(experiment, candidate, protocol)}/{FALLBACK}"
+
+
+def mirror_route(experiment: str, mirror: str, protocol: Protocol) -> str:
+    """The route of the internal listener that carries an experiment's copies to its mirror."""
+    return f"{decided_route(experiment, mirror, protocol)}/{MIRROR}"
+
+
+def plain_route(endpoint: str, protocol: Protocol) -> str:
+    """The route of an endpoint (`iris`, `p.pipeline`) that no experiment intercepts."""
+    return f"endpoint.{endpoint}" + ("/grpc" if protocol == "grpc" else "")
+
+
+def intercepted(route_name: str) -> tuple[str, Protocol]:
+    """The experiment and protocol that an intercept route's name speaks of. Total: any text has a reading."""
+    experiment, _, rest = route_name.partition("/")
+    return experiment, "grpc" if rest.endswith(f"/grpc/{FALLBACK}") else "http"
+
+
+def model_cluster(model: str, protocol: Protocol) -> str:
+    """The Envoy cluster generated for a Model's `endpoints` (its own name) or `grpc_endpoints`."""
+    return f"{model}/grpc" if protocol == "grpc" else model
+
+
+def experiment_endpoint(experiment: str) -> str:
+    return experiment + EXPERIMENT_SUFFIX
+
+
+def pipeline_endpoint(pipeline: str) -> str:
+    return pipeline + PIPELINE_SUFFIX
