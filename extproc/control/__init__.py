@@ -1,0 +1,1 @@
+"""What should run and what does: admission of resources, readiness, status, and the one writer of the Table."""

@@ -5,6 +5,7 @@ Paths are spelled as in the user's file. Nothing here knows where a resource cam
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
@@ -28,8 +29,11 @@ RETRY_ON: Final = frozenset({
     "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
 })  # fmt: skip
 ATTEMPTS_MAX: Final = 10
+TIMEOUT_MAX: Final = 9_223_372_035_000  # milliseconds; Envoy counts nanoseconds in 63 bits and refuses more
 
-_HOST: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_DNS_LABEL: Final = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
+_DNS_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_DNS_LABEL}(\.{_DNS_LABEL})*\.?")  # RFC 1123 2.1, and underscores
+_ADDRESS: Final = re.compile(r"[0-9.]+|.*:.*")  # what only an IP address looks like
 _PATH: Final = re.compile(r"/[!-~]*")
 
 
@@ -54,7 +58,7 @@ def model_problems(model: Model) -> list[Problem]:
         *_version(model.version),
         *_endpoints("endpoints", model.endpoints),
         *_endpoints("grpc_endpoints", model.grpc_endpoints),
-        *_served_name(model.served_name),
+        *_served_name(model),
         *_one_way_in(model),
     ]
 
@@ -99,14 +103,28 @@ def _version(version: int) -> Iterator[Problem]:
 
 def _endpoints(path: str, endpoints: Iterable[Endpoint]) -> Iterator[Problem]:
     for i, endpoint in enumerate(endpoints):
-        if not _HOST.fullmatch(endpoint.host) or not 1 <= endpoint.port <= 65535:
+        if not _is_host(endpoint.host) or not 1 <= endpoint.port <= 65535:
             yield Problem(f"{path}[{i}]", f"'{endpoint}' is no host:port: write it like 127.0.0.1:8080")
 
 
-def _served_name(served_name: str) -> Iterator[Problem]:
-    if served_name and not names.SERVED_NAME.fullmatch(served_name):
+def _is_host(host: str) -> bool:
+    if not _ADDRESS.fullmatch(host):
+        return _DNS_NAME.fullmatch(host) is not None
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.version == 4 or address.scope_id is None  # a scope means something on one machine only
+
+
+def _served_name(model: Model) -> Iterator[Problem]:
+    # A served name that only repeats the name is the name's problem.
+    if model.served_name == model.name:
+        return
+    # `.` and `..` are steps, not names (RFC 3986 section 5.2.4): they would lead to another path of the server.
+    if not names.SERVED_NAME.fullmatch(model.served_name) or model.served_name in (".", ".."):
         yield Problem(
-            "served_name", f"{served_name!r} can't stand in a path: use letters, digits, dots, dashes, _ and ~"
+            "served_name", f"{model.served_name!r} can't stand in a path: use letters, digits, dots, dashes, _ and ~"
         )
 
 
@@ -127,7 +145,8 @@ def _candidates(experiment: Experiment) -> Iterator[Problem]:
         if candidate.name in first:
             yield Problem(
                 f"candidates[{i}].name",
-                f"{candidate.name!r} is candidates[{first[candidate.name]}] already: list it once, with its whole weight",
+                f"{candidate.name!r} is candidates[{first[candidate.name]}] already: list it once, with its whole"
+                " weight",
             )
         elif candidate.name:
             first[candidate.name] = i
@@ -144,9 +163,11 @@ def _weights(experiment: Experiment) -> Iterator[Problem]:
 def _default(experiment: Experiment) -> Iterator[Problem]:
     if not experiment.default:
         return
-    yield from name_problems("default", experiment.default)
+    unfit = list(name_problems("default", experiment.default))
+    yield from unfit
     listed = [c.name for c in experiment.candidates]
-    if listed and experiment.default not in listed:
+    # A candidate without a name may be the one that is meant.
+    if not unfit and listed and all(listed) and experiment.default not in listed:
         yield Problem(
             "default",
             f"{experiment.default!r} is not among the candidates ({', '.join(listed)}): add it, with weight 0 if it"
@@ -166,8 +187,8 @@ def _mirror(experiment: Experiment) -> Iterator[Problem]:
 
 
 def _policy(experiment: Experiment) -> Iterator[Problem]:
-    if experiment.timeout < 0:
-        yield Problem("timeout", "must not be negative; 0s means no limit")
+    if not 0 <= experiment.timeout <= TIMEOUT_MAX:
+        yield Problem("timeout", f"must be between 0s, which means no limit, and {TIMEOUT_MAX // 1000}s")
     if experiment.when_unavailable == "DEFAULT_ONLY" and not experiment.default:
         yield Problem("when_unavailable", "DEFAULT_ONLY needs a default: name one, or use AVAILABLE_CANDIDATES")
     retry = experiment.retry
@@ -175,8 +196,10 @@ def _policy(experiment: Experiment) -> Iterator[Problem]:
         return
     if not 1 <= retry.attempts <= ATTEMPTS_MAX:
         yield Problem("retry.attempts", f"must be between 1 and {ATTEMPTS_MAX}")
-    if retry.per_try_timeout < 0:
-        yield Problem("retry.per_try_timeout", "must not be negative; leave it out for no limit")
+    if not 0 <= retry.per_try_timeout <= TIMEOUT_MAX:
+        yield Problem("retry.per_try_timeout", f"must be between 0s, which means no limit, and {TIMEOUT_MAX // 1000}s")
+    if not retry.retry_on:
+        yield Problem("retry.retry_on", "is empty: name a condition, or leave out retry altogether")
     for i, condition in enumerate(retry.retry_on):
         if condition not in RETRY_ON:
             yield Problem(

@@ -13,9 +13,9 @@ class HeaderValue(_message.Message):
     VALUE_FIELD_NUMBER: _ClassVar[int]
     RAW_VALUE_FIELD_NUMBER: _ClassVar[int]
     key: str
-    value: str
+    value: bytes
     raw_value: bytes
-    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., raw_value: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ..., raw_value: _Optional[bytes] = ...) -> None: ...
 
 class HeaderMap(_message.Message):
     __slots__ = ("headers",)

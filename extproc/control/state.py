@@ -1,0 +1,160 @@
+"""What should run and what does, as one immutable value, and every event that changes it. Pure: no sockets, no time.
+
+The sources say what should run (`offered`), Envoy says what it took (`accepted`, `refused`) and which models answer
+(`health`). From a State follow the World that Envoy's configuration is built from and the Table of decisions. Must stay
+true: what Envoy refused is set aside alone, at its last accepted version, until its owner changes it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from extproc import names
+from extproc.control.admission import NOTHING, Admission, Admitted, Judge, Key, Report, admit
+from extproc.control.health import HealthView
+from extproc.core.offers import Document
+from extproc.core.resources import Kind, Model, PassThrough, Resource
+from extproc.core.table import Table, compile_table
+from extproc.errors import Problem
+from extproc.xds.snapshot import World
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A resource that Envoy refused, with Envoy's own message."""
+
+    resource: Resource
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`admission` is what the sources want; `refusals` is what of it Envoy refused; `running` is what Envoy last took.
+
+    `health` is None while Envoy's view is not known. `decided` names the decided routes that Envoy has ACKed.
+    `complaint` is a refusal that no resource explains (a port that is taken, say).
+    """
+
+    admission: Admission = NOTHING
+    refusals: Mapping[Key, Refusal] = field(default_factory=dict)
+    running: Mapping[Key, Admitted] = field(default_factory=dict)
+    health: HealthView | None = None
+    decided: frozenset[str] = frozenset()
+    complaint: str = ""
+
+    @property
+    def effective(self) -> Admission:
+        """What Envoy shall run: the admitted resources, each refused one at the version that Envoy runs, if any."""
+        if not self.refusals:
+            return self.admission
+        held: dict[Key, Admitted] = {}
+        for key, offered in self.admission.admitted.items():
+            if key not in self.refusals:
+                held[key] = offered
+            elif key in self.running and self.running[key].resource != self.refusals[key].resource:
+                held[key] = self.running[key]
+        return Admission(held, self.reports)
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """Everything that was refused, by us or by Envoy."""
+        return self.admission.reports + tuple(
+            Report(
+                self.admission.admitted[key].origin,
+                "",
+                *key,
+                (Problem("", f"Envoy refused it: {refusal.message}"),),
+                kept=key in self.running,
+            )
+            for key, refusal in self.refusals.items()
+        )
+
+    def usable(self, model: str, protocol: names.Protocol) -> bool:
+        """Whether a model may be drawn: defined, served in this protocol, and not known to be down."""
+        return usable(self.effective, self.health, model, protocol)
+
+    def world(self) -> World:
+        """What Envoy's configuration is built from."""
+        now = self.effective
+        return World(
+            tuple(now.experiments),
+            now.models,
+            now.pass_through(Kind.CLUSTER),
+            tuple(now.pass_through(Kind.ROUTES).values()),
+            lambda model, protocol: usable(now, self.health, model, protocol),
+        )
+
+    def table(self) -> Table:
+        """What the hot path decides by."""
+        now = self.effective
+        return compile_table(
+            now.experiments,
+            now.models,
+            lambda model, protocol: usable(now, self.health, model, protocol),
+            self.decided,
+        )
+
+
+def usable(admission: Admission, health: HealthView | None, name: str, protocol: names.Protocol) -> bool:
+    """See State.usable."""
+    held = admission.admitted.get((Kind.MODEL, name))
+    if held is None or not isinstance(held.resource, Model):
+        return False
+    model = held.resource
+    if not (model.speaks_grpc if protocol == "grpc" else model.speaks_http):
+        return False
+    cluster = model.grpc_cluster if protocol == "grpc" else model.cluster
+    if cluster and (Kind.CLUSTER, cluster) not in admission.admitted:
+        return False
+    return health is None or health.ready(model, protocol)
+
+
+def offered(state: State, documents: Iterable[Document], judge: Judge) -> State:
+    """The sources offer something else."""
+    admission = admit(state.admission, documents, judge)
+    refusals = {
+        key: refusal
+        for key, refusal in state.refusals.items()
+        if key in admission.admitted and admission.admitted[key].resource == refusal.resource
+    }
+    return replace(state, admission=admission, refusals=refusals)
+
+
+def healthy(state: State, health: HealthView | None) -> State:
+    """Envoy's view of its clusters is another; None when it can't be had."""
+    return replace(state, health=health)
+
+
+def accepted(state: State, effective: Admission, decided: frozenset[str]) -> State:
+    """Envoy runs what `effective` was when its snapshot was built."""
+    return replace(state, running=dict(effective.admitted), decided=decided, complaint="")
+
+
+def refused(state: State, effective: Admission, message: str) -> State:
+    """Envoy refused the snapshot built from `effective`: set aside what it must have been.
+
+    Envoy refuses a whole response but names the resource in most of its messages. Among what changed since the last
+    accepted snapshot the culprits are those it names; if it names none, Envoy's own resources, which nobody but Envoy
+    can fully judge; and if there are none, all that changed.
+    """
+    changed = {
+        key: held.resource
+        for key, held in effective.admitted.items()
+        if key not in state.running or state.running[key].resource != held.resource
+    }
+    named = {key for key in changed if _names(message, key[1])}
+    foreign = {key for key, resource in changed.items() if isinstance(resource, PassThrough)}
+    culprits = named or foreign or set(changed)
+    if not culprits:
+        return replace(state, complaint=message)
+    now = state.admission.admitted
+    fresh = {
+        key: Refusal(changed[key], message)
+        for key in culprits
+        if key in now and now[key].resource == changed[key]
+    }
+    return replace(state, refusals={**state.refusals, **fresh})
+
+
+def _names(message: str, name: str) -> bool:
+    return re.search(rf"(?<![-\w]){re.escape(name)}(?![-\w])", message) is not None

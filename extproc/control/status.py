@@ -1,0 +1,193 @@
+"""How an experiment is: its state, the reason, its conditions and the share of each candidate. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from extproc import names
+from extproc.control.admission import Admission, Report
+from extproc.control.state import State, usable
+from extproc.core.availability import shares
+from extproc.core.resources import Experiment, Kind, Model
+from extproc.core.tokens import served_as, token
+
+
+class ExperimentState(StrEnum):
+    """The states of the design: what a user sees first."""
+
+    PENDING = "PENDING"  # valid, waiting for a candidate; the default answers alone
+    ACTIVE = "ACTIVE"
+    DEGRADED = "DEGRADED"  # running on the candidates that are ready, or without its mirror
+    STOPPED = "STOPPED"
+    REJECTED = "REJECTED"  # a file's invalid resource that never had a good version
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateStatus:
+    """`share` is the part of fresh assignments this candidate gets now, 0 to 1; `route` is its route token."""
+
+    name: str
+    weight: int
+    share: float
+    ready: bool
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStatus:
+    """`percent` of all requests, 0 to 100."""
+
+    name: str
+    percent: float
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentStatus:
+    """One experiment as it is now. `spec` is None for a resource that could never be read."""
+
+    name: str
+    state: ExperimentState
+    reason: str
+    source: str
+    accepted: bool
+    candidates_ready: bool
+    mirror_ready: bool
+    candidates: tuple[CandidateStatus, ...]
+    mirror: MirrorStatus | None
+    spec: Experiment | None
+    problems: tuple[Report, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """One model: where its requests go, and whether Envoy would find a host for it (None: not known)."""
+
+    name: str
+    version: int
+    ready: bool | None
+    source: str
+    spec: Model
+
+
+def statuses(state: State) -> Iterator[ExperimentStatus]:
+    """Every experiment that runs, waits, or was refused, in the order of their names."""
+    now = state.effective
+    reports = [r for r in state.reports if r.kind is Kind.EXPERIMENT and r.name]
+    running = {experiment.name: experiment for experiment in now.experiments}
+    for name in sorted({*running, *(r.name for r in reports)}):
+        about = tuple(r for r in reports if r.name == name)
+        if name in running:
+            yield _running(state, now, running[name], about)
+        else:
+            yield _rejected(name, about)
+
+
+def model_statuses(state: State) -> Iterator[ModelStatus]:
+    """Every model in force, in the order of their names."""
+    now = state.effective
+    for name, model in sorted(now.models.items()):
+        ready = None if state.health is None else _ready(now, state, name)
+        yield ModelStatus(name, model.version, ready, now.origin(Kind.MODEL, name), model)
+
+
+def _ready(now: Admission, state: State, model: str) -> bool:
+    return any(usable(now, state.health, model, protocol) for protocol in names.PROTOCOLS)
+
+
+def _running(state: State, now: Admission, experiment: Experiment, about: tuple[Report, ...]) -> ExperimentStatus:
+    models = now.models
+    effect = shares(experiment, lambda model: _ready(now, state, model))
+    total = sum(weight for _, weight in effect.weighted)
+    share = {name: weight / total for name, weight in effect.weighted}
+    candidates = tuple(
+        CandidateStatus(
+            c.name,
+            c.weight,
+            share.get(c.name, 0.0),
+            _ready(now, state, c.name),
+            token(served_as(models[c.name], experiment.resource_type)) if c.name in models else "",
+        )
+        for c in experiment.candidates
+    )
+    mirror = experiment.mirror and MirrorStatus(
+        experiment.mirror.name, experiment.mirror.percent, _ready(now, state, experiment.mirror.name)
+    )
+    accepted = _accepted(state, now, experiment)
+    missing = [c.name for c in candidates if not c.ready]
+    mirror_ready = mirror is None or mirror.ready
+    state_now, reason = _judge(experiment, effect.narrowed, missing, mirror, accepted, state.complaint)
+    if missing or not mirror_ready:
+        reason += _why(now, [*missing, *([] if mirror is None or mirror.ready else [mirror.name])])
+    return ExperimentStatus(
+        experiment.name,
+        state_now,
+        reason,
+        now.origin(Kind.EXPERIMENT, experiment.name),
+        accepted,
+        not missing,
+        mirror_ready,
+        candidates,
+        mirror,
+        experiment,
+        about,
+    )
+
+
+def _judge(
+    experiment: Experiment,
+    narrowed: bool,
+    missing: list[str],
+    mirror: MirrorStatus | None,
+    accepted: bool,
+    complaint: str,
+) -> tuple[ExperimentState, str]:
+    if narrowed:
+        alone = f"; {experiment.default} answers alone" if experiment.default else ""
+        return ExperimentState.PENDING, f"waiting for {_and(missing)}{alone}"
+    if not accepted:
+        said = f": {complaint}" if complaint else ""
+        return ExperimentState.PENDING, f"waiting for Envoy to accept the routes{said}"
+    if missing:
+        return ExperimentState.DEGRADED, f"running without {_and(missing)}"
+    if mirror is not None and not mirror.ready:
+        return ExperimentState.DEGRADED, f"running without its mirror {mirror.name}"
+    return ExperimentState.ACTIVE, "all candidates ready"
+
+
+def _why(now: Admission, missing: list[str]) -> str:
+    undefined = [name for name in missing if name not in now.models]
+    down = [name for name in missing if name in now.models]
+    parts = []
+    if undefined:
+        parts.append(f"no Model defines {_and(undefined)}")
+    if down:
+        parts.append(f"Envoy finds {_and(down)} not ready")
+    return f" ({'; '.join(parts)})"
+
+
+def _accepted(state: State, now: Admission, experiment: Experiment) -> bool:
+    wanted = {
+        names.decided_route(experiment.name, candidate.name, protocol)
+        for candidate in experiment.candidates
+        for protocol, speaks in _speaks(now.models.get(candidate.name))
+        if speaks
+    }
+    return wanted <= state.decided
+
+
+def _speaks(model: Model | None) -> tuple[tuple[names.Protocol, bool], ...]:
+    if model is None:
+        return ()
+    return (("http", model.speaks_http), ("grpc", model.speaks_grpc))
+
+
+def _rejected(name: str, about: tuple[Report, ...]) -> ExperimentStatus:
+    reason = "; ".join(str(problem) for report in about for problem in report.problems)
+    return ExperimentStatus(
+        name, ExperimentState.REJECTED, reason, about[0].origin, False, False, False, (), None, None, about
+    )
+
+
+def _and(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "its candidates"

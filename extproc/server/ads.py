@@ -1,0 +1,139 @@
+"""The aggregated discovery service: one `Subscription` for each Envoy that is connected, and the bytes between.
+
+Must stay true: what is published last is what every stream aims at; a stream that ends takes nothing back, since its
+Envoy goes on routing by what it accepted.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from extproc import names
+from extproc.wire.pb.extproc.slim import discovery_pb2 as pb
+from extproc.xds.snapshot import Snapshot
+from extproc.xds.subscription import Accepted, Event, Refused, Request, Response, Subscription
+
+log: Final = logging.getLogger(__name__)
+
+Stream = grpc.aio.ServicerContext[bytes, bytes]
+_SERVICE, _METHOD = names.ADS_METHOD.strip("/").split("/")
+
+
+@dataclass(eq=False, slots=True)
+class _Envoy:
+    """One connected Envoy: its subscription and the responses that wait to be written."""
+
+    node: str = ""
+    subscription: Subscription = field(default_factory=Subscription)
+    outgoing: asyncio.Queue[Response | None] = field(default_factory=asyncio.Queue)  # None ends the stream
+    speaks_nonsense: bool = False
+
+
+class AdsService:
+    """Serves the last published snapshot to every Envoy that asks.
+
+    `heard` is called with what an Envoy said of a snapshot: Accepted or Refused.
+    """
+
+    def __init__(self, heard: Callable[[Event], None]) -> None:
+        self._heard = heard
+        self._snapshot: Snapshot | None = None
+        self._envoys: set[_Envoy] = set()
+
+    @property
+    def handler(self) -> grpc.GenericRpcHandler[Any, Any]:
+        """Takes bytes and gives bytes."""
+        method = grpc.stream_stream_rpc_method_handler(self._stream)
+        return grpc.method_handlers_generic_handler(_SERVICE, {_METHOD: method})
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Aim every Envoy at this snapshot."""
+        self._snapshot = snapshot
+        for envoy in list(self._envoys):
+            self._answer(envoy, *envoy.subscription.set_snapshot(snapshot))
+
+    @property
+    def connected(self) -> int:
+        """How many Envoys hold a stream."""
+        return len(self._envoys)
+
+    def decided(self) -> frozenset[str]:
+        """The decided routes that every connected Envoy knows; an Envoy that has accepted nothing yet has no say."""
+        known = [e.subscription.accepted.decided for e in self._envoys if e.subscription.accepted is not None]
+        return frozenset.intersection(*known) if known else frozenset()
+
+    def end_streams(self) -> None:
+        """End every stream: the server is leaving, and each Envoy goes on with what it has."""
+        for envoy in self._envoys:
+            envoy.outgoing.put_nowait(None)
+
+    async def _stream(self, _requests: object, context: Stream) -> None:
+        envoy = _Envoy()
+        self._envoys.add(envoy)
+        reader = asyncio.create_task(self._read(envoy, context), name="ads-reader")
+        try:
+            if self._snapshot is not None:
+                self._answer(envoy, *envoy.subscription.set_snapshot(self._snapshot))
+            while (response := await envoy.outgoing.get()) is not None:
+                await context.write(_encode(response))
+            if envoy.speaks_nonsense:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "this is no DiscoveryRequest")
+        finally:
+            reader.cancel()
+            self._envoys.discard(envoy)
+            log.info("Envoy %s left the discovery stream", envoy.node or "?")
+            self._recount()
+
+    async def _read(self, envoy: _Envoy, context: Stream) -> None:
+        """Take requests until the stream ends, then let it end on our side too."""
+        try:
+            while (raw := await context.read()) is not grpc.aio.EOF:
+                self._receive(envoy, pb.DiscoveryRequest.FromString(raw))
+        except DecodeError:
+            envoy.speaks_nonsense = True
+        finally:
+            envoy.outgoing.put_nowait(None)
+
+    def _recount(self) -> None:
+        """An Envoy that lagged behind may have been all that held a candidate back."""
+        for envoy in self._envoys:
+            if envoy.subscription.accepted is not None:
+                self._heard(Accepted(envoy.subscription.accepted))
+
+    def _receive(self, envoy: _Envoy, message: pb.DiscoveryRequest) -> None:
+        if not envoy.node and message.node.id:
+            envoy.node = message.node.id
+            log.info("Envoy %s asks for its configuration", envoy.node)
+        request = Request(
+            message.type_url,
+            message.version_info,
+            message.response_nonce,
+            tuple(message.resource_names),
+            (message.error_detail.message or "no reason given") if message.HasField("error_detail") else "",
+        )
+        self._answer(envoy, *envoy.subscription.receive(request))
+
+    def _answer(self, envoy: _Envoy, responses: list[Response], events: list[Event]) -> None:
+        for response in responses:
+            envoy.outgoing.put_nowait(response)
+        for event in events:
+            match event:
+                case Accepted():
+                    log.debug("Envoy %s runs the current configuration", envoy.node)
+                case Refused():
+                    log.warning("Envoy %s refused the configuration: %s", envoy.node, event.message)
+            self._heard(event)
+
+
+def _encode(response: Response) -> bytes:
+    return pb.DiscoveryResponse(
+        version_info=response.version,
+        type_url=response.type_url,
+        nonce=response.nonce,
+        resources=[pb.Any(type_url=response.type_url, value=body) for body in response.resources.values()],
+    ).SerializeToString()

@@ -1,0 +1,84 @@
+"""The one gRPC server: ext_proc, ADS and health on one port, and how it leaves.
+
+Its options are what Envoy needs of a server on the other end of a long-lived HTTP/2 connection. Options are documented
+in https://github.com/grpc/grpc/blob/master/include/grpc/impl/channel_arg_names.h.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final, Protocol, Self
+
+import grpc
+
+from extproc.errors import ExtprocError
+from extproc.server.health import Health
+
+OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    # A second extproc on the port must fail, not take half of the streams.
+    ("grpc.so_reuseport", 0),
+    # Envoy's `connection_keepalive` pings every few seconds, with or without streams. gRPC takes that for abuse by
+    # default and ends the connection with GOAWAY too_many_pings.
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # An Envoy that vanished without closing its connection is given up after 80 s instead of two hours.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # Per connection. Envoy opens another connection when it needs more.
+    ("grpc.max_concurrent_streams", 10_000),
+    # Streams that wait to be picked up. gRPC by default turns away at random what comes after the first 1,000.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 20_000),
+    # One limit for all services: request headers are at most 60 KiB by default in Envoy, but an ADS subscription may
+    # name thousands of resources. What is sent has no limit.
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+)
+
+
+class Service(Protocol):
+    """What the server serves."""
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """The handler to add to the gRPC server; messages are raw bytes on both sides."""
+
+    def end_streams(self) -> None:
+        """Let every stream end that would not end by itself: the server is leaving."""
+
+
+class GrpcServer:
+    """A server that is listening; made by `start`, ended by `drain`. `port` is the one it listens on."""
+
+    def __init__(self, server: grpc.aio.Server, port: int, health: Health, services: tuple[Service, ...]) -> None:
+        self.port: Final = port
+        self._server = server
+        self._health = health
+        self._services = services
+
+    @classmethod
+    async def start(cls, host: str, port: int, services: Iterable[Service], health: Health | None = None) -> Self:
+        """Serve `services`, and health, on `host`:`port`; port 0 takes a free one.
+
+        Raises ExtprocError when the address can't be listened on.
+        """
+        health = health or Health()
+        served = (*services, health)
+        server = grpc.aio.server(options=OPTIONS)
+        server.add_generic_rpc_handlers([service.handler() for service in served])
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            bound = server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ExtprocError(str(error)) from error
+        await server.start()
+        return cls(server, bound, health, served)
+
+    async def drain(self, grace: float) -> None:
+        """Leave: say NOT_SERVING, send GOAWAY, take nothing new, and let open streams end.
+
+        Streams that are still open after `grace` seconds are cancelled.
+        """
+        self._health.set_serving(False)
+        stopped = asyncio.create_task(self._server.stop(grace))
+        for service in self._services:
+            service.end_streams()
+        await stopped

@@ -1,0 +1,165 @@
+"""extproc.v1 messages ⇄ core's Model and Experiment: reads a user's value as one, with every problem it has.
+
+Must stay true: no problem is reported twice. Where a value can't be read there is a Gap, and what a rule of core says
+about a gap (or about what the gap should have told it) is left out.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from google.protobuf import json_format
+
+from extproc.core import rules
+from extproc.core.resources import (
+    MILLION,
+    Candidate,
+    Endpoint,
+    Experiment,
+    Kind,
+    Mirror,
+    Model,
+    Readiness,
+    ResourceType,
+    Retry,
+    WhenUnavailable,
+)
+from extproc.errors import InvalidResource, Problem
+from extproc.wire.pb.extproc.v1 import resources_pb2 as pb
+from extproc.wire.structure import Gap, read_message, respelled, unaffected
+from extproc.wire.values import Json, shown
+
+RETRY_ATTEMPTS: Final = 1
+# What Envoy can repeat without the server having seen the request.
+RETRY_ON: Final = ("connect-failure", "refused-stream", "reset-before-request")
+READINESS_INTERVAL: Final = Readiness().interval
+
+_PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
+_MILLIONTHS_OF_A_PERCENT: Final = MILLION // 100
+
+# Rules that judge one place by others. With a gap at one of those, the rule saw less than the user wrote.
+_JUDGED_BY: Final[Mapping[str, re.Pattern[str]]] = {
+    "endpoints": re.compile(r"cluster|grpc_cluster|grpc_endpoints(\[[0-9]+\])?"),
+    "when_unavailable": re.compile(r"default"),
+}
+
+
+def read_declared(
+    kind: Kind, value: Mapping[str, Json], gaps: Iterable[Gap] = ()
+) -> tuple[Model | Experiment | None, tuple[Problem, ...]]:
+    """The Model or Experiment that `value` (without "@type") declares, or every problem it has.
+
+    `gaps` are what the caller found wrong already. Problems are spelled as in `value`.
+    """
+    message, convert = _DECLARED[kind]
+    reading = read_message(message.DESCRIPTOR, value)
+    found = [*gaps, *reading.gaps]
+    try:
+        declared = json_format.ParseDict(dict(reading.fields), message())
+    except json_format.ParseError as error:
+        return None, (*(gap.problem for gap in found), Problem("", " ".join(str(error).split())))
+
+    def spelled(problem: Problem) -> Problem:
+        return Problem(respelled(problem.path, reading.spelled), problem.message)
+
+    unfit: list[Problem] = []
+    broken: Iterable[Problem] = ()
+    resource = None
+    try:
+        resource = convert(declared, unfit)
+    except InvalidResource as invalid:
+        broken = invalid.problems
+    found += [Gap(p.path, spelled(p)) for p in unaffected(unfit, found)]
+    judged = [spelled(p) for p in unaffected(broken, found) if not _judged_by_gap(p, found)]
+    problems = (*(gap.problem for gap in found), *judged)
+    return (None, problems) if problems else (resource, ())
+
+
+def _judged_by_gap(problem: Problem, gaps: Iterable[Gap]) -> bool:
+    others = _JUDGED_BY.get(problem.path)
+    return others is not None and any(others.fullmatch(gap.at) for gap in gaps)
+
+
+# The converters below raise InvalidResource with what breaks a rule, and add to `unfit` what no value can be made of.
+
+
+def _model(message: pb.Model, unfit: list[Problem]) -> Model:
+    interval = message.readiness.interval.ToMilliseconds()
+    if not message.readiness.HasField("interval"):
+        interval = READINESS_INTERVAL
+    invalid = rules.readiness_problems(message.readiness.path, interval)
+    readiness = Readiness() if invalid else Readiness(message.readiness.path, interval, message.readiness.disabled)
+    try:
+        model = Model(
+            name=message.name,
+            version=message.version if message.HasField("version") else 1,
+            endpoints=tuple(_endpoints("endpoints", message.endpoints, unfit)),
+            grpc_endpoints=tuple(_endpoints("grpc_endpoints", message.grpc_endpoints, unfit)),
+            cluster=message.cluster,
+            grpc_cluster=message.grpc_cluster,
+            served_name=message.served_name,
+            readiness=readiness,
+        )
+    except InvalidResource as error:
+        raise InvalidResource([*error.problems, *invalid]) from error
+    if invalid:
+        raise InvalidResource(invalid)
+    return model
+
+
+def _experiment(message: pb.Experiment, unfit: list[Problem]) -> Experiment:
+    return Experiment(
+        name=message.name,
+        candidates=tuple(Candidate(c.name, c.weight) for c in message.candidates),
+        default=message.default,
+        mirror=_mirror(message.mirror, unfit) if message.HasField("mirror") else None,
+        resource_type=ResourceType(pb.Experiment.ResourceType.Name(message.resource_type)),
+        when_unavailable=WhenUnavailable(pb.Experiment.WhenUnavailable.Name(message.when_unavailable)),
+        timeout=message.timeout.ToMilliseconds(),
+        retry=_retry(message.retry) if message.HasField("retry") else None,
+    )
+
+
+def _mirror(message: pb.Mirror, unfit: list[Problem]) -> Mirror:
+    # repr is the shortest text of a double, so the number that the user wrote and not its binary neighbour.
+    millionths = Decimal(repr(message.percent)) * _MILLIONTHS_OF_A_PERCENT
+    if millionths != millionths.to_integral_value():
+        unfit.append(
+            Problem("mirror.percent", "has more than four decimals: Envoy resolves one in a million, no finer")
+        )
+        millionths = Decimal(0)
+    return Mirror(message.name, int(millionths))
+
+
+def _retry(message: pb.Retry) -> Retry:
+    return Retry(
+        attempts=message.attempts if message.HasField("attempts") else RETRY_ATTEMPTS,
+        retry_on=tuple(message.retry_on) or RETRY_ON,
+        per_try_timeout=message.per_try_timeout.ToMilliseconds(),
+    )
+
+
+def _endpoints(path: str, texts: Iterable[str], unfit: list[Problem]) -> Iterator[Endpoint]:
+    """The endpoints that can be read. One that can't is `unfit`, and a stand-in keeps the places of the others."""
+    for i, text in enumerate(texts):
+        host, colon, port = text.rpartition(":")
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if colon and _PORT.fullmatch(port) and (":" in bare) == (bare != host):
+            yield Endpoint(bare, int(port))
+            continue
+        hint = next((hint for mark, hint in _HINTS if mark in text), "write it like 127.0.0.1:8080")
+        unfit.append(Problem(f"{path}[{i}]", f"{shown(text)} is no host:port: {hint}"))
+        yield _STAND_IN
+
+
+_STAND_IN: Final = Endpoint("localhost", 1)
+_HINTS: Final = (
+    ("//", "leave out what stands before the host and after the port"),
+    ("::", "put an IPv6 address in brackets, like [::1]:8080"),
+)
+
+_DECLARED: Final[Mapping[Kind, tuple[Any, Callable[[Any, list[Problem]], Model | Experiment]]]] = {
+    Kind.MODEL: (pb.Model, _model),
+    Kind.EXPERIMENT: (pb.Experiment, _experiment),
+}

@@ -1,0 +1,108 @@
+"""The ext_proc exchange as bytes: what Envoy asks, read into core values, and every answer, serialised beforehand.
+
+Reading raises nothing but `NotAProcessingRequest`. An answer is constant: a decision's number is its index, so that
+answering a request builds no message. Messages: envoy/service/ext_proc/v3/external_processor.proto.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple, cast
+
+from google.protobuf.message import DecodeError
+
+from extproc.core.table import EMPTY, Table
+from extproc.errors import ExtprocError
+from extproc.names import EXT_PROC_FILTER, LABEL_HEADER, ROUTE_HEADER, ROUTE_NAME_ATTRIBUTE
+from extproc.wire.pb.extproc.slim import ext_proc_pb2 as pb
+
+Phase = Literal[
+    "request_headers", "response_headers", "request_body", "response_body", "request_trailers", "response_trailers"
+]
+
+READ_HEADERS: Final = frozenset({ROUTE_HEADER})  # what `core.decide` reads
+
+
+class NotAProcessingRequest(ExtprocError):
+    """The bytes are no `ProcessingRequest`."""
+
+
+class ProcessingRequest(NamedTuple):
+    """What Envoy asks.
+
+    `phase` is None for a message of none of the six phases. `route_name` and `headers` are filled for the phase
+    `request_headers` alone, `route_name` from the attribute `xds.route_name`, empty where Envoy sent none. `headers`
+    holds those of READ_HEADERS that were sent; names in lower case, several values of one name joined with a comma.
+    """
+
+    phase: Phase | None
+    route_name: str
+    headers: Mapping[str, str]
+
+
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
+def read(message: bytes) -> ProcessingRequest:
+    """Read one serialised ProcessingRequest. Raises NotAProcessingRequest."""
+    try:
+        request = pb.ProcessingRequest.FromString(message)
+    except DecodeError as error:
+        raise NotAProcessingRequest(f"these {len(message)} bytes are no ProcessingRequest: {error}") from error
+    phase = cast("Phase | None", request.WhichOneof("request"))
+    if phase != "request_headers":
+        return ProcessingRequest(phase, "", _NO_HEADERS)
+    # Indexing a protobuf map of messages makes a missing entry, so an absent attribute reads as "".
+    route_name = request.attributes[EXT_PROC_FILTER].fields[ROUTE_NAME_ATTRIBUTE].string_value
+    return ProcessingRequest(phase, route_name, _headers(request.request_headers.headers.headers))
+
+
+def _headers(sent: Iterable[pb.HeaderValue]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for header in sent:
+        name = header.key.lower()
+        if name in READ_HEADERS:
+            # Envoy fills raw_value; Envoys before 1.27 and test tools fill value. A field value is octets (RFC 9110,
+            # section 5.5): Latin-1 reads any of them and loses none.
+            value = (header.raw_value or header.value).decode("latin-1")
+            headers[name] = f"{headers[name]},{value}" if name in headers else value  # RFC 9110, section 5.2
+    return headers
+
+
+def _neutral(phase: str) -> bytes:
+    response = pb.ProcessingResponse()
+    getattr(response, phase).SetInParent()  # an empty submessage is only sent when it is marked as present
+    return response.SerializeToString()
+
+
+# The answer to each phase that changes nothing: CommonResponse.status is CONTINUE by default.
+NEUTRAL: Final[Mapping[Phase, bytes]] = {
+    cast("Phase", answer.name): _neutral(answer.name)
+    for answer in pb.ProcessingResponse.DESCRIPTOR.oneofs_by_name["response"].fields
+}
+
+
+def _decided(label: str) -> bytes:
+    response = pb.ProcessingResponse()
+    common = response.request_headers.response
+    common.clear_route_cache = True  # Envoy matches again, and finds the route of this label
+    option = common.header_mutation.set_headers.add()
+    option.header.key = LABEL_HEADER
+    option.header.raw_value = label.encode()
+    option.append_action = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    return response.SerializeToString()
+
+
+def replies(table: Table) -> tuple[bytes, ...]:
+    """The answer to `request_headers` for each decision of `table`, by its number."""
+    return (NEUTRAL["request_headers"], *map(_decided, table.labels[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A table and its replies, one value, so that a decision can never be answered with another table's reply."""
+
+    table: Table = EMPTY
+    replies: tuple[bytes, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "replies", replies(self.table))

@@ -1,0 +1,168 @@
+"""One Envoy's aggregated xDS stream as a pure object: requests and snapshots in, responses out. No sockets, no time.
+
+State of the world (https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol). Must stay true: a version is
+the hash of what it holds, so a restarted extproc recognises what its Envoy already runs; a change is made before the
+old is broken: clusters are added, then routes switched, then clusters removed, each step after the last one's ACK.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from extproc.xds.snapshot import Snapshot
+
+CLUSTER: Final = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
+ROUTES: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+# Clusters, then listeners, then routes: Envoy asks for the routes that a listener names only once it has the listener.
+ORDER: Final = (CLUSTER, LISTENER, ROUTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is read of a DiscoveryRequest; `error` is Envoy's own message, not empty in a NACK."""
+
+    type_url: str
+    version: str
+    nonce: str
+    names: tuple[str, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What goes into a DiscoveryResponse."""
+
+    type_url: str
+    version: str
+    nonce: str
+    resources: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Envoy runs every resource of this snapshot."""
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Envoy refused a response made for this snapshot; it goes on with what it had."""
+
+    snapshot: Snapshot
+    type_url: str
+    message: str
+
+
+Event = Accepted | Refused
+
+
+def version_of(resources: Mapping[str, bytes]) -> str:
+    """A content hash: the same resources have the same version in every process."""
+    digest = hashlib.sha256()
+    for name, body in sorted(resources.items()):
+        for part in (name.encode(), body):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]
+
+
+@dataclass(slots=True)
+class _Type:
+    """What one type's subscription knows; `sent` and `acked` are versions, `held` is what the ACKed one contained."""
+
+    names: tuple[str, ...] = ()
+    subscribed: bool = False
+    nonce: str = ""
+    sent: str = ""
+    acked: str = ""
+    refused: str = ""
+    pending: Mapping[str, bytes] = field(default_factory=dict)
+    held: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Subscription:
+    """The state of one stream. `set_snapshot` and `receive` return what to send and what the control plane shall know.
+
+    `accepted` is the last snapshot of which Envoy ACKed everything that requests are routed by.
+    """
+
+    target: Snapshot | None = None
+    accepted: Snapshot | None = None
+    _types: dict[str, _Type] = field(default_factory=lambda: {url: _Type() for url in ORDER})
+    _outgoing: Mapping[str, bytes] = field(default_factory=dict)  # clusters that the routes in force may still name
+    _serial: int = 0
+
+    def set_snapshot(self, snapshot: Snapshot) -> tuple[list[Response], list[Event]]:
+        """Aim at another snapshot; whatever was on its way to the last one is overtaken."""
+        self._outgoing = self._types[CLUSTER].held
+        self.target = snapshot
+        return self._advance()
+
+    def receive(self, request: Request) -> tuple[list[Response], list[Event]]:
+        """Take one DiscoveryRequest: a subscription, an ACK or a NACK. Types that are not served are left unanswered."""
+        state = self._types.get(request.type_url)
+        if state is None:
+            return [], []
+        if request.nonce and request.nonce != state.nonce:
+            return [], []  # it speaks of a response that a newer one has overtaken
+        grown = state.subscribed and not set(request.names) <= set(state.names)
+        state.names, state.subscribed = request.names, True
+        if request.error:
+            if state.sent == state.acked or self.target is None:
+                return [], []
+            state.refused, state.sent = state.sent, ""
+            return [], [Refused(self.target, request.type_url, request.error)]
+        if not request.nonce:
+            # The first request of a stream: the version is what this Envoy ran before we (re)started.
+            state.acked = state.sent = request.version
+        elif state.sent and not grown:
+            state.acked, state.held = state.sent, state.pending
+        if grown:
+            state.sent = state.acked = ""
+        return self._advance()
+
+    def _advance(self) -> tuple[list[Response], list[Event]]:
+        """Take the step whose turn has come, if any."""
+        snapshot = self.target
+        if snapshot is None:
+            return [], []
+        sent: list[Response] = []
+        if self._awaits(snapshot, sent):
+            return sent, []
+        # Envoy routes by this snapshot now: what only the last one named may go.
+        if self._outgoing:
+            self._outgoing = {}
+            self._awaits(snapshot, sent)
+        if self.accepted is snapshot:
+            return sent, []
+        self.accepted = snapshot
+        return sent, [Accepted(snapshot)]
+
+    def _awaits(self, snapshot: Snapshot, sent: list[Response]) -> bool:
+        """Send what is due; true while a subscription or an ACK is missing."""
+        for url in ORDER:
+            state = self._types[url]
+            if not state.subscribed:
+                return True
+            resources = self._wanted(url, snapshot)
+            version = version_of(resources)
+            if state.acked == version:
+                if not state.held:
+                    state.held = resources
+                continue
+            if version not in (state.sent, state.refused):
+                self._serial += 1
+                state.sent, state.pending, state.nonce = version, resources, str(self._serial)
+                sent.append(Response(url, version, state.nonce, resources))
+            return True
+        return False
+
+    def _wanted(self, url: str, snapshot: Snapshot) -> Mapping[str, bytes]:
+        resources = snapshot.resources.get(url, {})
+        names = self._types[url].names
+        if names and "*" not in names:
+            resources = {name: body for name, body in resources.items() if name in names}
+        return {**self._outgoing, **resources} if url == CLUSTER else resources
