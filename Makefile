@@ -13,9 +13,12 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 # The first interpreter that runs at all (a pyenv shim may not), has a fitting version and can make environments.
-PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3; do \
+# Looked for when it is needed, and once.
+ifndef PYTHON
+PYTHON = $(eval PYTHON := $(firstword $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
-	>/dev/null 2>&1 && echo $$p; done))
+	>/dev/null 2>&1 && echo $$p && break; done)))$(PYTHON)
+endif
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -43,7 +46,7 @@ bench: $(VENV)/.dev ## measure throughput and latency on this machine
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 protos: $(VENV)/.dev ## generate extproc/wire/pb from protos/
-	@$(BIN)/python -m protos.generate
+	@$(BIN)/python protos/generate.py
 
 clean: ## remove environments, caches and what the demo wrote
 	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

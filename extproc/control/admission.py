@@ -112,7 +112,9 @@ def admit(previous: Admission, documents: Iterable[Document], judge: Judge = lam
             kept = [key for key in _last_good(previous, offer) if key not in admitted]
             admitted.update({key: previous.admitted[key] for key in kept})
             known = offer.kind is not None and (offer.kind, offer.name) in admitted
-            reports.append(Report(offer.origin, offer.where, offer.kind, offer.name, offer.problems, bool(kept) or known))
+            reports.append(
+                Report(offer.origin, offer.where, offer.kind, offer.name, offer.problems, bool(kept) or known)
+            )
 
     for conflict in (_cluster_conflicts, _default_conflicts):
         reports += conflict(previous, admitted)

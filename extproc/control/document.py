@@ -1,19 +1,23 @@
 """Statuses as the JSON that REST and `-o json` speak: the format of the design page. Pure."""
 
+from datetime import datetime
 from typing import Any
 
 from extproc.control.admission import Report
-from extproc.control.status import ExperimentStatus, ModelStatus
+from extproc.control.events import Event
+from extproc.control.status import ExperimentState, ExperimentStatus, ModelStatus
+from extproc.control.store import Revision
 from extproc.wire.manifests import write
 
 
-def experiment_document(status: ExperimentStatus) -> dict[str, Any]:
-    """One experiment as it reads back."""
+def experiment_document(status: ExperimentStatus, revision: Revision | None) -> dict[str, Any]:
+    """One experiment as it reads back; the revision is None until it is recorded."""
     document: dict[str, Any] = {
         "name": status.name,
         "state": status.state.value,
         "reason": status.reason,
         "source": status.source,
+        "revision": revision.number if revision else None,
         "conditions": {
             "accepted": status.accepted,
             "candidatesReady": status.candidates_ready,
@@ -31,6 +35,43 @@ def experiment_document(status: ExperimentStatus) -> dict[str, Any]:
         document["problems"] = [problem for report in status.problems for problem in problem_documents(report)]
     document["spec"] = write(status.spec) if status.spec else None
     return document
+
+
+def stopped_document(revision: Revision) -> dict[str, Any]:
+    """A stopped experiment; `spec` is what ran last."""
+    why = f": {revision.why}" if revision.why else ""
+    return {
+        "name": revision.name,
+        "state": ExperimentState.STOPPED.value,
+        "reason": f"stopped by {revision.caller or revision.source} at {_time(revision.at)}{why}",
+        "source": revision.source,
+        "revision": revision.number,
+        "conditions": {"accepted": False, "candidatesReady": False, "mirrorReady": False},
+        "candidates": [],
+        "spec": write(revision.spec),
+    }
+
+
+def revision_document(revision: Revision) -> dict[str, Any]:
+    """One revision as `history` lists it."""
+    return {
+        "revision": revision.number,
+        "action": revision.action.value,
+        "source": revision.source,
+        "caller": revision.caller,
+        "why": revision.why,
+        "at": _time(revision.at),
+        "spec": write(revision.spec),
+    }
+
+
+def event_document(event: Event) -> dict[str, str]:
+    """One event as `status` lists it."""
+    return {"at": _time(event.at), "event": event.event, "detail": event.detail}
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def model_document(status: ModelStatus) -> dict[str, Any]:

@@ -1,44 +1,72 @@
-"""The single writer: takes each event in turn, keeps the State, publishes the Table, and says when Envoy needs building.
+"""The single writer: takes each event in turn, keeps the State, publishes the Table, says when Envoy needs building.
 
 Synchronous and called from one thread only. Must stay true: a Table is published before Envoy is told of a change, so
 a new weight counts at once; and what is published is always derived from one State, never patched.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from extproc.control import state as reducer
-from extproc.control.admission import Admission, Judge
+from extproc.control.admission import Admission, Judge, admit
+from extproc.control.events import Chronicle
 from extproc.control.health import HealthView
 from extproc.control.state import State
-from extproc.control.status import ExperimentStatus, statuses
+from extproc.control.status import statuses
 from extproc.core.offers import Document
 from extproc.core.table import Table
-from extproc.xds.snapshot import Snapshot, World
+from extproc.xds.snapshot import Snapshot
+from extproc.xds.world import World
 
 log: Final = logging.getLogger(__name__)
 
 REMEMBERED: Final = 16  # snapshots on their way to Envoy; it answers within one or two
+QUIET: Final = frozenset({"accepted"})  # events that are logged for debugging only
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """What the plane drives.
+
+    `publish` takes each new Table, `stale` is called when Envoy's configuration has to be built, `now` is the time in
+    UTC.
+    """
+
+    publish: Callable[[Table], None]
+    stale: Callable[[], None]
+    now: Callable[[], datetime]
 
 
 class Plane:
-    """Holds the State. `publish` takes each new Table; `stale` is called when Envoy's configuration has to be built."""
+    """Holds the State. `sources` are in order of seniority: of two that claim a new name, the earlier one gets it."""
 
-    def __init__(self, judge: Judge, publish: Callable[[Table], None], stale: Callable[[], None]) -> None:
+    def __init__(self, sources: Sequence[str], judge: Judge, outlets: Outlets) -> None:
         self.state = State()
+        self.chronicle = Chronicle()
         self.ready = False
+        self._documents: dict[str, tuple[Document, ...]] = dict.fromkeys(sources, ())
         self._judge = judge
-        self._publish = publish
-        self._stale = stale
+        self._outlets = outlets
         self._built: list[tuple[Snapshot, Admission]] = []
-        self._seen: dict[str, tuple[str, str]] = {}
         self._reported: frozenset[str] = frozenset()
         self._table: Table | None = None
+        self._watchers: list[Callable[[], None]] = []
 
-    def offer(self, documents: Iterable[Document]) -> None:
-        """The sources offer something else."""
-        self._become(reducer.offered(self.state, documents, self._judge))
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher` after each event, when all that follows from it is done."""
+        self._watchers.append(watcher)
+
+    def offer(self, source: str, documents: Iterable[Document]) -> None:
+        """One source offers something else."""
+        self._documents[source] = tuple(documents)
+        self._become(reducer.offered(self.state, self._all(), self._judge))
+
+    def rehearse(self, source: str, documents: Iterable[Document]) -> Admission:
+        """What admission would say if one source offered this; changes nothing."""
+        return admit(self.state.admission, self._all({source: tuple(documents)}), self._judge)
 
     def saw(self, health: HealthView | None) -> None:
         """Envoy's view of its clusters has changed."""
@@ -64,6 +92,10 @@ class Plane:
         if effective is not None:
             self._become(reducer.refused(self.state, effective, message))
 
+    def _all(self, instead: dict[str, tuple[Document, ...]] | None = None) -> list[Document]:
+        offered = {**self._documents, **(instead or {})}
+        return [document for source in self._documents for document in offered[source]]
+
     def _effective(self, snapshot: Snapshot) -> Admission | None:
         return next((effective for built, effective in self._built if built is snapshot), None)
 
@@ -72,25 +104,24 @@ class Plane:
         table = new.table()
         if table != self._table:
             self._table = table
-            self._publish(table)
+            self._outlets.publish(table)
         self._tell(new)
-        if (new.admission, new.refusals, new.health) != (old.admission, old.refusals, old.health):
-            self._stale()
+        if (new.admission, new.refusals, new.health, new.started) != (
+            old.admission,
+            old.refusals,
+            old.health,
+            old.started,
+        ):
+            self._outlets.stale()
+        for watcher in self._watchers:
+            watcher()
 
     def _tell(self, new: State) -> None:
-        """Log what changed: problems that are new, and each experiment whose state or reason is another."""
-        reports = {str(report) for report in new.reports}
+        """One log line for each problem that is new and each event of an experiment."""
+        reports = frozenset(str(report) for report in new.reports)
         for report in sorted(reports - self._reported):
             log.warning("refused: %s", report)
-        self._reported = frozenset(reports)
-        seen = {status.name: status for status in statuses(new)}
-        for name, status in seen.items():
-            if self._seen.get(name) != _face(status):
-                log.info("experiment %s is %s: %s", name, status.state.value, status.reason)
-        for name in self._seen.keys() - seen.keys():
-            log.info("experiment %s is gone", name)
-        self._seen = {name: _face(status) for name, status in seen.items()}
-
-
-def _face(status: ExperimentStatus) -> tuple[str, str]:
-    return status.state.value, status.reason
+        self._reported = reports
+        for name, event in self.chronicle.note(statuses(new), self._outlets.now()):
+            level = logging.DEBUG if event.event in QUIET else logging.INFO
+            log.log(level, "experiment %s: %s: %s", name, event.event, event.detail)

@@ -13,10 +13,10 @@ from extproc import names
 from extproc.control.admission import NOTHING, Admission, Admitted, Judge, Key, Report, admit
 from extproc.control.health import HealthView
 from extproc.core.offers import Document
-from extproc.core.resources import Kind, Model, PassThrough, Resource
+from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource, WhenUnavailable
 from extproc.core.table import Table, compile_table
 from extproc.errors import Problem
-from extproc.xds.snapshot import World
+from extproc.xds.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,9 @@ class State:
     """`admission` is what the sources want; `refusals` is what of it Envoy refused; `running` is what Envoy last took.
 
     `health` is None while Envoy's view is not known. `decided` names the decided routes that Envoy has ACKed.
-    `complaint` is a refusal that no resource explains (a port that is taken, say).
+    `started` names the experiments that run; one with the policy REJECT only starts when all its candidates are ready,
+    and then runs on, whatever becomes of them. `complaint` is a refusal that no resource explains (a port that is
+    taken, say).
     """
 
     admission: Admission = NOTHING
@@ -40,15 +42,19 @@ class State:
     running: Mapping[Key, Admitted] = field(default_factory=dict)
     health: HealthView | None = None
     decided: frozenset[str] = frozenset()
+    started: frozenset[str] = frozenset()
     complaint: str = ""
 
     @property
     def effective(self) -> Admission:
         """What Envoy shall run: the admitted resources, each refused one at the version that Envoy runs, if any."""
-        if not self.refusals:
+        waiting = self.waiting
+        if not self.refusals and not waiting:
             return self.admission
         held: dict[Key, Admitted] = {}
         for key, offered in self.admission.admitted.items():
+            if key[0] is Kind.EXPERIMENT and key[1] in waiting:
+                continue
             if key not in self.refusals:
                 held[key] = offered
             elif key in self.running and self.running[key].resource != self.refusals[key].resource:
@@ -56,9 +62,45 @@ class State:
         return Admission(held, self.reports)
 
     @property
+    def waiting(self) -> Mapping[str, tuple[str, ...]]:
+        """The experiments that refuse to start (REJECT), each with its candidates that are not ready."""
+        return {
+            experiment.name: missing
+            for experiment in self.admission.experiments
+            if experiment.name not in self.started
+            and experiment.when_unavailable is WhenUnavailable.REJECT
+            and (missing := self.missing(experiment))
+        }
+
+    def missing(self, experiment: Experiment) -> tuple[str, ...]:
+        """The candidates that are not ready."""
+        return tuple(
+            c.name
+            for c in experiment.candidates
+            if not any(usable(self.admission, self.health, c.name, protocol) for protocol in names.PROTOCOLS)
+        )
+
+    @property
     def reports(self) -> tuple[Report, ...]:
-        """Everything that was refused, by us or by Envoy."""
-        return self.admission.reports + tuple(
+        """Everything that was refused, by us, by its own policy or by Envoy."""
+        return self.admission.reports + self._reluctant + self._refused
+
+    @property
+    def _reluctant(self) -> tuple[Report, ...]:
+        return tuple(
+            Report(
+                self.admission.origin(Kind.EXPERIMENT, name),
+                "",
+                Kind.EXPERIMENT,
+                name,
+                (Problem("when_unavailable", f"REJECT, and not ready: {', '.join(missing)}; it starts when all are"),),
+            )
+            for name, missing in self.waiting.items()
+        )
+
+    @property
+    def _refused(self) -> tuple[Report, ...]:
+        return tuple(
             Report(
                 self.admission.admitted[key].origin,
                 "",
@@ -117,12 +159,12 @@ def offered(state: State, documents: Iterable[Document], judge: Judge) -> State:
         for key, refusal in state.refusals.items()
         if key in admission.admitted and admission.admitted[key].resource == refusal.resource
     }
-    return replace(state, admission=admission, refusals=refusals)
+    return _start(replace(state, admission=admission, refusals=refusals))
 
 
 def healthy(state: State, health: HealthView | None) -> State:
     """Envoy's view of its clusters is another; None when it can't be had."""
-    return replace(state, health=health)
+    return _start(replace(state, health=health))
 
 
 def accepted(state: State, effective: Admission, decided: frozenset[str]) -> State:
@@ -149,11 +191,16 @@ def refused(state: State, effective: Admission, message: str) -> State:
         return replace(state, complaint=message)
     now = state.admission.admitted
     fresh = {
-        key: Refusal(changed[key], message)
-        for key in culprits
-        if key in now and now[key].resource == changed[key]
+        key: Refusal(changed[key], message) for key in culprits if key in now and now[key].resource == changed[key]
     }
     return replace(state, refusals={**state.refusals, **fresh})
+
+
+def _start(state: State) -> State:
+    """Those that need not wait, or wait no more, have started; those that are gone may have to wait again."""
+    waiting = state.waiting
+    started = frozenset(e.name for e in state.admission.experiments if e.name not in waiting)
+    return replace(state, started=started)
 
 
 def _names(message: str, name: str) -> bool:

@@ -44,7 +44,10 @@ class MirrorStatus:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentStatus:
-    """One experiment as it is now. `spec` is None for a resource that could never be read."""
+    """One experiment as it is now.
+
+    `accepted`: Envoy runs exactly this version of it. `spec` is None for a resource that could never be read.
+    """
 
     name: str
     state: ExperimentState
@@ -110,13 +113,15 @@ def _running(state: State, now: Admission, experiment: Experiment, about: tuple[
         )
         for c in experiment.candidates
     )
-    mirror = experiment.mirror and MirrorStatus(
-        experiment.mirror.name, experiment.mirror.percent, _ready(now, state, experiment.mirror.name)
-    )
-    accepted = _accepted(state, now, experiment)
+    mirror = None
+    if experiment.mirror is not None:
+        copy = experiment.mirror
+        mirror = MirrorStatus(copy.name, copy.percent, _ready(now, state, copy.name))
+    known = _known(state, now, experiment)
+    held = state.running.get((Kind.EXPERIMENT, experiment.name))
     missing = [c.name for c in candidates if not c.ready]
     mirror_ready = mirror is None or mirror.ready
-    state_now, reason = _judge(experiment, effect.narrowed, missing, mirror, accepted, state.complaint)
+    state_now, reason = _judge(experiment, effect.narrowed, missing, mirror, known, state.complaint)
     if missing or not mirror_ready:
         reason += _why(now, [*missing, *([] if mirror is None or mirror.ready else [mirror.name])])
     return ExperimentStatus(
@@ -124,7 +129,7 @@ def _running(state: State, now: Admission, experiment: Experiment, about: tuple[
         state_now,
         reason,
         now.origin(Kind.EXPERIMENT, experiment.name),
-        accepted,
+        known and held is not None and held.resource == experiment,
         not missing,
         mirror_ready,
         candidates,
@@ -139,13 +144,13 @@ def _judge(
     narrowed: bool,
     missing: list[str],
     mirror: MirrorStatus | None,
-    accepted: bool,
+    known: bool,
     complaint: str,
 ) -> tuple[ExperimentState, str]:
     if narrowed:
         alone = f"; {experiment.default} answers alone" if experiment.default else ""
         return ExperimentState.PENDING, f"waiting for {_and(missing)}{alone}"
-    if not accepted:
+    if not known:
         said = f": {complaint}" if complaint else ""
         return ExperimentState.PENDING, f"waiting for Envoy to accept the routes{said}"
     if missing:
@@ -166,7 +171,8 @@ def _why(now: Admission, missing: list[str]) -> str:
     return f" ({'; '.join(parts)})"
 
 
-def _accepted(state: State, now: Admission, experiment: Experiment) -> bool:
+def _known(state: State, now: Admission, experiment: Experiment) -> bool:
+    """Whether Envoy has a route for every candidate; what else changed may still be on its way."""
     wanted = {
         names.decided_route(experiment.name, candidate.name, protocol)
         for candidate in experiment.candidates

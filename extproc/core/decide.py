@@ -12,9 +12,7 @@ from extproc.core.tokens import tokens
 from extproc.names import ROUTE_HEADER, intercepted
 
 
-def decide(
-    table: Table, route_name: str, headers: Mapping[str, str], draw: int, bits: int = DRAW_BITS
-) -> Decision:
+def decide(table: Table, route_name: str, headers: Mapping[str, str], draw: int, bits: int = DRAW_BITS) -> Decision:
     """The decision for a request that Envoy caught on the intercept route `route_name`.
 
     `headers` are the request's, names in lower case, several values of one name joined with a comma; only

@@ -104,7 +104,7 @@ def _version(version: int) -> Iterator[Problem]:
 def _endpoints(path: str, endpoints: Iterable[Endpoint]) -> Iterator[Problem]:
     for i, endpoint in enumerate(endpoints):
         if not _is_host(endpoint.host) or not 1 <= endpoint.port <= 65535:
-            yield Problem(f"{path}[{i}]", f"'{endpoint}' is no host:port: write it like 127.0.0.1:8080")
+            yield Problem(f"{path}[{i}]", f"{str(endpoint)!r} is no host:port: write it like 127.0.0.1:8080")
 
 
 def _is_host(host: str) -> bool:

@@ -1,31 +1,36 @@
-"""The admin HTTP: health, readiness, and what runs, read-only. Errors are problem details (RFC 9457)."""
+"""The admin HTTP server: probes, REST, and every error as problem details (RFC 9457)."""
 
-import json
+import logging
 from collections.abc import Awaitable, Callable
-from difflib import get_close_matches
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from aiohttp import web
 
-from extproc.control.document import experiment_document, model_document, problem_documents
-from extproc.control.state import State
-from extproc.control.status import model_statuses, statuses
-from extproc.errors import ExtprocError
+from extproc.control.plane import Plane
+from extproc.errors import (
+    Conflict,
+    ExtprocError,
+    InvalidResource,
+    Problem,
+    StaleRevision,
+    StoreUnwritable,
+    UnknownExperiment,
+)
+from extproc.server import rest
+from extproc.server.changes import Changes
 
+log: Final = logging.getLogger(__name__)
 
-class Plane(Protocol):
-    """What the admin reads."""
+# What went wrong → the status and title that say so.
+_STATUS: Final[tuple[tuple[type[ExtprocError], int, str], ...]] = (
+    (InvalidResource, 422, "invalid"),
+    (Conflict, 409, "conflict"),
+    (StaleRevision, 412, "another revision is current"),
+    (UnknownExperiment, 404, "unknown"),
+    (StoreUnwritable, 503, "the state directory can't be written"),
+)
 
-    @property
-    def state(self) -> State: ...
-
-    @property
-    def ready(self) -> bool: ...
-
-
-PLANE: Final = web.AppKey("plane", Plane)  # type: ignore[type-abstract]
-
-routes: Final = web.RouteTableDef()
+_routes: Final = web.RouteTableDef()
 
 
 class AdminServer:
@@ -36,18 +41,18 @@ class AdminServer:
         self._runner = runner
 
     @classmethod
-    async def start(cls, host: str, port: int, plane: Plane) -> Self:
+    async def start(cls, host: str, port: int, plane: Plane, changes: Changes) -> Self:
         """Serve on `host`:`port`; port 0 takes a free one. Raises ExtprocError when it can't be listened on."""
         # Signals are the app's; an access log of probes helps nobody.
-        runner = web.AppRunner(application(plane), handle_signals=False, access_log=None)
+        runner = web.AppRunner(application(plane, changes), handle_signals=False, access_log=None)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port, shutdown_timeout=2.0)
-            await site.start()
+            await web.TCPSite(runner, host, port, shutdown_timeout=2.0).start()
         except OSError as error:
             await runner.cleanup()
             raise ExtprocError(
-                f"the admin port {host}:{port} can't be listened on ({error.strerror}): choose another with --admin-port"
+                f"the admin port {host}:{port} can't be listened on ({error.strerror}): choose another with"
+                " --admin-port"
             ) from error
         return cls(runner, int(runner.addresses[0][1]))
 
@@ -56,81 +61,54 @@ class AdminServer:
         await self._runner.cleanup()
 
 
-def application(plane: Plane) -> web.Application:
+def application(plane: Plane, changes: Changes) -> web.Application:
     """The aiohttp application over what runs."""
-    app = web.Application(middlewares=[_problem_details])
-    app[PLANE] = plane
-    app.add_routes(routes)
+    app = web.Application(middlewares=[problem_details], client_max_size=rest.BODY_MAX)
+    app[rest.PLANE] = plane
+    app[rest.CHANGES] = changes
+    app.add_routes(_routes)
+    app.add_routes(rest.routes)
     return app
 
 
-@routes.get("/healthz")
+@_routes.get("/healthz")
 async def healthz(_request: web.Request) -> web.Response:
     """200 while this process lives."""
     return web.Response(text="ok\n")
 
 
-@routes.get("/readyz")
+@_routes.get("/readyz")
 async def readyz(request: web.Request) -> web.Response:
     """200 once resources are read and decisions are served; it does not wait for Envoy, which may start later."""
-    if request.app[PLANE].ready:
+    if request.app[rest.PLANE].ready:
         return web.Response(text="ok\n")
     return web.Response(text="starting or draining\n", status=503)
 
 
-@routes.get("/api/v1/experiments")
-async def experiments(request: web.Request) -> web.Response:
-    """Every experiment, and every problem of what the sources offer."""
-    state = request.app[PLANE].state
-    return _json({
-        "experiments": [experiment_document(status) for status in statuses(state)],
-        "problems": [
-            {
-                "source": report.origin,
-                "kind": report.kind.word if report.kind else "",
-                "name": report.name,
-                "kept": report.kept,
-                "problems": problem_documents(report),
-            }
-            for report in state.reports
-        ],
-    })  # fmt: skip
-
-
-@routes.get("/api/v1/experiments/{name}")
-async def experiment(request: web.Request) -> web.Response:
-    """One experiment."""
-    name = request.match_info["name"]
-    known = {status.name: status for status in statuses(request.app[PLANE].state)}
-    if name not in known:
-        close = get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else "GET /api/v1/experiments lists them all"
-        return _problem(404, "unknown experiment", f"no experiment is called {name!r}: {hint}")
-    return _json(experiment_document(known[name]))
-
-
-@routes.get("/api/v1/models")
-async def models(request: web.Request) -> web.Response:
-    """Every model."""
-    return _json({"models": [model_document(status) for status in model_statuses(request.app[PLANE].state)]})
-
-
-def _json(body: dict[str, Any]) -> web.Response:
-    return web.json_response(body, dumps=lambda value: json.dumps(value, indent=2) + "\n")
-
-
-def _problem(status: int, title: str, detail: str) -> web.Response:
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return web.json_response(body, status=status, content_type="application/problem+json")
-
-
 @web.middleware
-async def _problem_details(
+async def problem_details(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
+    """Every error as application/problem+json."""
     try:
         return await handler(request)
+    except ExtprocError as error:
+        status, title = next(((s, t) for kind, s, t in _STATUS if isinstance(error, kind)), (500, "failed"))
+        problems = error.problems if isinstance(error, InvalidResource | Conflict) else ()
+        return _problem(status, title, str(error), problems)
     except web.HTTPException as error:
-        if error.status < 400:  # noqa: PLR2004 (a redirect is no problem)
+        if error.status < 400:
             raise
-        return _problem(error.status, error.reason, f"{request.method} {request.path}: {error.reason}")
+        default = f"{error.status}: {error.reason}"  # aiohttp's own text, which says no more than the title
+        said = error.text if error.text and error.text != default else f"{request.method} {request.path}"
+        return _problem(error.status, error.reason, said)
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return _problem(500, "failed", "this is a bug of extproc; its log says more")
+
+
+def _problem(status: int, title: str, detail: str, problems: tuple[Problem, ...] = ()) -> web.Response:
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if problems:
+        body["problems"] = [{"path": problem.path, "message": problem.message} for problem in problems]
+    return web.json_response(body, status=status, content_type="application/problem+json")

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -21,6 +21,7 @@ from extproc.xds.subscription import Accepted, Event, Refused, Request, Response
 log: Final = logging.getLogger(__name__)
 
 Stream = grpc.aio.ServicerContext[bytes, bytes]
+_END: Final[object] = grpc.aio.EOF  # what reading returns after the last message
 _SERVICE, _METHOD = names.ADS_METHOD.strip("/").split("/")
 
 
@@ -45,11 +46,11 @@ class AdsService:
         self._snapshot: Snapshot | None = None
         self._envoys: set[_Envoy] = set()
 
-    @property
-    def handler(self) -> grpc.GenericRpcHandler[Any, Any]:
-        """Takes bytes and gives bytes."""
-        method = grpc.stream_stream_rpc_method_handler(self._stream)
-        return grpc.method_handlers_generic_handler(_SERVICE, {_METHOD: method})
+    def handler(self) -> grpc.GenericRpcHandler:
+        """The handler to add to the gRPC server; messages are raw bytes on both sides."""
+        return grpc.method_handlers_generic_handler(
+            _SERVICE, {_METHOD: grpc.stream_stream_rpc_method_handler(self._stream)}
+        )
 
     def publish(self, snapshot: Snapshot) -> None:
         """Aim every Envoy at this snapshot."""
@@ -92,7 +93,7 @@ class AdsService:
     async def _read(self, envoy: _Envoy, context: Stream) -> None:
         """Take requests until the stream ends, then let it end on our side too."""
         try:
-            while (raw := await context.read()) is not grpc.aio.EOF:
+            while (raw := await context.read()) is not _END:
                 self._receive(envoy, pb.DiscoveryRequest.FromString(raw))
         except DecodeError:
             envoy.speaks_nonsense = True

@@ -6,6 +6,7 @@ ever answered with a change. Protocol: envoy/service/ext_proc/v3/external_proces
 
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Final
@@ -65,6 +66,11 @@ class ExtProc:
         """Nothing to do: Envoy ends a stream as soon as it has its answer."""
 
     async def _process(self, _: AsyncIterator[bytes], context: Context) -> None:
+        # The stream was reset between two of our steps. That is an end like any other, nothing to report.
+        with suppress(grpc.aio.InternalError):
+            await self._answer(context)
+
+    async def _answer(self, context: Context) -> None:
         published = self._published
         # read() and write() cost less than iterating over the requests and yielding the answers. A message is read only
         # after the one before is answered, so a client that never reads is held up by HTTP/2's flow control.

@@ -5,6 +5,8 @@ in https://github.com/grpc/grpc/blob/master/include/grpc/impl/channel_arg_names.
 """
 
 import asyncio
+import errno
+import socket
 from collections.abc import Iterable
 from typing import Final, Protocol, Self
 
@@ -65,10 +67,15 @@ class GrpcServer:
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers([service.handler() for service in served])
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        refusal = _refusal(host, port)
         try:
-            bound = server.add_insecure_port(address)
+            bound = 0 if refusal else server.add_insecure_port(address)
         except RuntimeError as error:
-            raise ExtprocError(str(error)) from error
+            refusal = str(error)
+        if refusal:
+            raise ExtprocError(
+                f"the gRPC port {address} can't be listened on ({refusal}): choose another with --grpc-port"
+            )
         await server.start()
         return cls(server, bound, health, served)
 
@@ -82,3 +89,25 @@ class GrpcServer:
         for service in self._services:
             service.end_streams()
         await stopped
+
+
+def _refusal(host: str, port: int) -> str:
+    """The system's reason why `host`:`port` can't be listened on, "" when it can.
+
+    gRPC keeps the reason to its log, and where a name has two addresses (localhost) it is content with one of them.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        return error.strerror or str(error)
+    refusals = []
+    for family, kind, protocol, _, address in found:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does
+                probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return error.strerror or str(error)
+            refusals.append(error.strerror or str(error))
+    return refusals[0] if len(refusals) == len(found) else ""

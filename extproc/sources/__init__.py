@@ -1,0 +1,1 @@
+"""Where resources come from; each source hands over Documents and knows nothing of what becomes of them."""

@@ -7,9 +7,11 @@ about a gap (or about what the gap should have told it) is left out.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final, TypeVar, cast
 
 from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
 
 from extproc.core import rules
 from extproc.core.resources import (
@@ -17,7 +19,6 @@ from extproc.core.resources import (
     Candidate,
     Endpoint,
     Experiment,
-    Kind,
     Mirror,
     Model,
     Readiness,
@@ -35,33 +36,56 @@ RETRY_ATTEMPTS: Final = 1
 RETRY_ON: Final = ("connect-failure", "refused-stream", "reset-before-request")
 READINESS_INTERVAL: Final = Readiness().interval
 
+M = TypeVar("M", bound=Message)
+R = TypeVar("R", bound=Model | Experiment)
+Place = Callable[[str], str]
+
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _MILLIONTHS_OF_A_PERCENT: Final = MILLION // 100
 
 # Rules that judge one place by others. With a gap at one of those, the rule saw less than the user wrote.
 _JUDGED_BY: Final[Mapping[str, re.Pattern[str]]] = {
-    "endpoints": re.compile(r"cluster|grpc_cluster|grpc_endpoints(\[[0-9]+\])?"),
+    "endpoints": re.compile(r"cluster|grpc_cluster|grpc_endpoints"),
     "when_unavailable": re.compile(r"default"),
 }
 
 
-def read_declared(
-    kind: Kind, value: Mapping[str, Json], gaps: Iterable[Gap] = ()
-) -> tuple[Model | Experiment | None, tuple[Problem, ...]]:
-    """The Model or Experiment that `value` (without "@type") declares, or every problem it has.
+def model_of(value: dict[str, Json]) -> tuple[Model | None, tuple[Problem, ...]]:
+    """The Model that `value` (without "@type") declares, or every problem it has."""
+    return _declared(pb.Model, _model, value)
 
-    `gaps` are what the caller found wrong already. Problems are spelled as in `value`.
+
+def experiment_of(
+    value: dict[str, Json], gaps: Iterable[Gap] = (), place: Place = str
+) -> tuple[Experiment | None, tuple[Problem, ...]]:
+    """The Experiment that `value` (without "@type") declares, or every problem it has.
+
+    `gaps` are what the caller found wrong already, in its own spelling; `place` spells a path in `value` the same way.
     """
-    message, convert = _DECLARED[kind]
-    reading = read_message(message.DESCRIPTOR, value)
-    found = [*gaps, *reading.gaps]
-    try:
-        declared = json_format.ParseDict(dict(reading.fields), message())
-    except json_format.ParseError as error:
-        return None, (*(gap.problem for gap in found), Problem("", " ".join(str(error).split())))
+    return _declared(pb.Experiment, _experiment, value, gaps, place)
+
+
+def _declared(
+    message: Callable[[], M],
+    convert: Callable[[M, list[Problem]], R],
+    value: dict[str, Json],
+    gaps: Iterable[Gap] = (),
+    place: Place = str,
+) -> tuple[R | None, tuple[Problem, ...]]:
+    empty = message()
+    reading = read_message(cast("Descriptor", empty.DESCRIPTOR), value)
+
+    def placed(problem: Problem) -> Problem:
+        return Problem(place(problem.path), problem.message)
 
     def spelled(problem: Problem) -> Problem:
-        return Problem(respelled(problem.path, reading.spelled), problem.message)
+        return placed(Problem(respelled(problem.path, reading.spelled), problem.message))
+
+    found = [*gaps, *(Gap(gap.at, placed(gap.problem)) for gap in reading.gaps)]
+    try:
+        declared = json_format.ParseDict(dict(reading.fields), empty)
+    except json_format.ParseError as error:
+        return None, (*(gap.problem for gap in found), Problem("", " ".join(str(error).split())))
 
     unfit: list[Problem] = []
     broken: Iterable[Problem] = ()
@@ -158,8 +182,3 @@ _HINTS: Final = (
     ("//", "leave out what stands before the host and after the port"),
     ("::", "put an IPv6 address in brackets, like [::1]:8080"),
 )
-
-_DECLARED: Final[Mapping[Kind, tuple[Any, Callable[[Any, list[Problem]], Model | Experiment]]]] = {
-    Kind.MODEL: (pb.Model, _model),
-    Kind.EXPERIMENT: (pb.Experiment, _experiment),
-}

@@ -78,12 +78,12 @@ def _double(value: Json, _: FieldDescriptor) -> float:
 
 
 def _enum(value: Json, of: FieldDescriptor) -> str:
-    kind = of.enum_type
-    if isinstance(value, str) and value in kind.values_by_name:
+    numbers = {v.number: v.name for v in of.enum_type.values} if of.enum_type else {}
+    if isinstance(value, str) and value in numbers.values():
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and value in kind.values_by_number:
-        return kind.values_by_number[value].name
-    raise Wrong(f"must be one of {', '.join(kind.values_by_name)}, not {shown(value)}")
+    if isinstance(value, int) and not isinstance(value, bool) and value in numbers:
+        return numbers[value]
+    raise Wrong(f"must be one of {', '.join(numbers.values())}, not {shown(value)}")
 
 
 READERS: Final[Mapping[int, Reader]] = {

@@ -8,6 +8,7 @@ the authority on conversion, can read the rest. https://protobuf.dev/programming
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -39,7 +40,7 @@ class Reading:
     spelled: Mapping[str, str]
 
 
-def read_message(descriptor: Descriptor, value: Mapping[str, Json]) -> Reading:
+def read_message(descriptor: Descriptor, value: dict[str, Json]) -> Reading:
     """Read `value` as the message of `descriptor`. Total for values of JSON."""
     walk = _Walk()
     fields = walk.message(descriptor, value, "", "")
@@ -57,15 +58,23 @@ def unknown(key: str, known: Mapping[str, str], owner: str) -> tuple[str, str]:
     return f"is no field of {owner}: it has {', '.join(dict.fromkeys(known.values()))}", ""
 
 
+@cache
+def _fields(descriptor: Descriptor) -> tuple[Mapping[str, FieldDescriptor], Mapping[str, str]]:
+    """A message's fields by name, and the name that each spelling stands for."""
+    spellings = {spelling: f.name for f in descriptor.fields for spelling in (f.name, f.json_name)}
+    return {f.name: f for f in descriptor.fields}, spellings
+
+
 @dataclass(slots=True)
 class _Walk:
+    """One walk over one value; `spelled` and `gaps` grow on the way."""
+
     gaps: list[Gap] = field(default_factory=list)
     spelled: dict[str, str] = field(default_factory=dict)
 
-    def message(self, descriptor: Descriptor, value: Mapping[str, Json], at: str, path: str) -> dict[str, Json]:
+    def message(self, descriptor: Descriptor, value: dict[str, Json], at: str, path: str) -> dict[str, Json]:
         """`at` and `path` are the message's own place, in the schema's spelling and in the user's."""
-        fields_of = {f.name: f for f in descriptor.fields}
-        names = {spelling: f.name for f in descriptor.fields for spelling in (f.name, f.json_name)}
+        fields_of, names = _fields(descriptor)
         fields: dict[str, Json] = {}
         first: dict[str, str] = {}
         for key, item in value.items():

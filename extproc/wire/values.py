@@ -31,20 +31,27 @@ class Doubled(dict[str, Json]):
 
     __slots__ = ("doubled",)
 
-    def __init__(self, pairs: list[tuple[str, Json]]) -> None:
-        super().__init__(pairs)
-        self.doubled = tuple(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+    def __init__(self, items: Iterable[tuple[str, Json]], doubled: Iterable[str]) -> None:
+        super().__init__(items)
+        self.doubled = frozenset(doubled)
 
 
 def json_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     """The object that `pairs` make."""
     plain = dict(pairs)
-    return plain if len(plain) == len(pairs) else Doubled(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    return Doubled(pairs, (key for key, count in Counter(key for key, _ in pairs).items() if count > 1))
 
 
-def doubled(value: dict[str, Json]) -> tuple[str, ...]:
+def without(value: dict[str, Json], key: str) -> dict[str, Json]:
+    """A copy of `value` that lacks `key`."""
+    return Doubled(((k, item) for k, item in value.items() if k != key), doubled(value) - {key})
+
+
+def doubled(value: dict[str, Json]) -> frozenset[str]:
     """The keys that are given more than once."""
-    return value.doubled if isinstance(value, Doubled) else ()
+    return value.doubled if isinstance(value, Doubled) else frozenset()
 
 
 def step(path: str, key: str) -> str:
@@ -83,7 +90,7 @@ def flaws(value: Json, path: str = "", depth: int = 0) -> Iterator[Problem]:
     children: Iterable[tuple[str, Json]] = ()
     match value:
         case dict():
-            yield from (Problem(step(path, key), "is given twice: keep one") for key in doubled(value))
+            yield from (Problem(step(path, key), "is given twice: keep one") for key in value if key in doubled(value))
             yield from (Problem(step(path, key), text_problem(key)) for key in value if text_problem(key))
             children = ((step(path, key), item) for key, item in value.items() if key not in doubled(value))
         case list():

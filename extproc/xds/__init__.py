@@ -1,0 +1,1 @@
+"""Resources to Envoy configuration: pure functions from values to values, no sockets."""

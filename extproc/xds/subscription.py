@@ -102,7 +102,7 @@ class Subscription:
         return self._advance()
 
     def receive(self, request: Request) -> tuple[list[Response], list[Event]]:
-        """Take one DiscoveryRequest: a subscription, an ACK or a NACK. Types that are not served are left unanswered."""
+        """Take one DiscoveryRequest: a subscription, an ACK or a NACK; one of a type not served is left unanswered."""
         state = self._types.get(request.type_url)
         if state is None:
             return [], []
@@ -149,9 +149,9 @@ class Subscription:
                 return True
             resources = self._wanted(url, snapshot)
             version = version_of(resources)
-            if state.acked == version:
-                if not state.held:
-                    state.held = resources
+            # What was sent last is what Envoy will run, whatever it ACKed before.
+            if state.acked == version == (state.sent or version):
+                state.held = resources
                 continue
             if version not in (state.sent, state.refused):
                 self._serial += 1

@@ -8,6 +8,10 @@ from extproc.errors import Problem
 AT = (Endpoint("127.0.0.1", 8081),)
 
 
+def model(name: str, *, version: int = 1) -> Model:
+    return Model(name, version, AT)
+
+
 def experiment(name: str, default: str = "", *, weight: int = 1) -> Experiment:
     return Experiment(name, (Candidate(default or "iris", weight), Candidate("iris2", 1)), default)
 

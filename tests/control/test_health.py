@@ -1,4 +1,4 @@
-"""Envoy's view of its clusters. The fixture is what a real Envoy 1.40 answered; `fixtures/clusters/capture.py` captured it."""
+"""Envoy's view of its clusters. The fixture is a real Envoy's; `fixtures/clusters/capture.py` made it."""
 
 import json
 from pathlib import Path

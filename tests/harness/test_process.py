@@ -28,7 +28,7 @@ def test_waits_for_a_line_and_for_the_end(tmp_path: Path) -> None:
 
 def test_an_early_end_is_told_with_the_log(tmp_path: Path) -> None:
     child = _child(tmp_path, "import sys; sys.exit('the reason')")
-    with pytest.raises(EndedEarlyError, match="(?s)ended with 1 before it said 'ready'.*the reason"):
+    with pytest.raises(EndedEarlyError, match=r"(?s)ended with 1 before it said 'ready'.*the reason"):
         child.says("ready", within=10)
 
 
@@ -36,7 +36,7 @@ def test_silence_is_told_with_the_log(tmp_path: Path) -> None:
     child = _child(tmp_path, "import signal; print('hm', flush=True); signal.pause()")
     try:
         child.says("hm", within=10)
-        with pytest.raises(AssertionError, match="(?s)not within 0.05 s.*hm"):
+        with pytest.raises(AssertionError, match=r"(?s)not within 0.05 s.*hm"):
             child.says("ready", within=0.05)
     finally:
         child.kill()

@@ -1,0 +1,185 @@
+"""The REST documents of experiments as values that can be shown: checked, and fit for a terminal.
+
+A server of another version, or something that is no extproc at all, ends in Misfit and never in a half-drawn table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from extproc.cli.document_reader import Misfit, Reader
+from extproc.errors import Problem
+
+__all__ = ["CandidateView", "EventView", "ExperimentView", "Misfit", "MirrorView", "RevisionView", "SpecView"]
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateView:
+    """One candidate; `share` is 0 to 1, `requests` is None where they are not counted."""
+
+    name: str
+    weight: int
+    share: float
+    ready: bool
+    route: str
+    requests: int | None
+
+    @classmethod
+    def of(cls, document: Reader) -> Self:
+        return cls(
+            document.text("name"),
+            document.whole("weight"),
+            document.number("share"),
+            document.flag("ready"),
+            document.text("route", ""),
+            document.whole("requests", None),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorView:
+    """The mirror; `percent` is 0 to 100."""
+
+    name: str
+    percent: float
+    ready: bool
+    requests: int | None
+
+    @classmethod
+    def of(cls, document: Reader) -> Self:
+        return cls(
+            document.text("name"),
+            document.number("percent"),
+            document.flag("ready"),
+            document.whole("requests", None),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """One thing that happened; `at` is RFC 3339."""
+
+    at: str
+    event: str
+    detail: str
+
+    @classmethod
+    def of(cls, document: Reader) -> Self:
+        return cls(document.text("at"), document.text("event"), document.text("detail", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class SpecView:
+    """A specification as far as it is compared and summarised; `other` holds every further field as text."""
+
+    default: str
+    weights: Mapping[str, int]
+    mirror: tuple[str, float] | None
+    other: Mapping[str, str]
+
+    @classmethod
+    def of(cls, document: Reader) -> Self:
+        mirror = document.inside("mirror", None)
+        return cls(
+            document.text("default", ""),
+            {c.text("name"): c.whole("weight", 0) for c in document.each("candidates")},
+            (mirror.text("name"), mirror.number("percent", 0.0)) if mirror else None,
+            document.rest("@type", "name", "default", "candidates", "mirror"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentView:
+    """One experiment. `revision` is None until it has one; `spec` is None when it could never be read."""
+
+    name: str
+    state: str
+    reason: str
+    source: str
+    revision: int | None
+    conditions: Mapping[str, bool]
+    candidates: tuple[CandidateView, ...]
+    mirror: MirrorView | None
+    problems: tuple[Problem, ...]
+    events: tuple[EventView, ...]
+    spec: SpecView | None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | Reader) -> Self:
+        """Raises Misfit."""
+        reader = document if isinstance(document, Reader) else Reader(document)
+        conditions = reader.inside("conditions", None)
+        mirror = reader.inside("mirror", None)
+        spec = reader.inside("spec", None)
+        return cls(
+            reader.text("name"),
+            reader.text("state"),
+            reader.text("reason", ""),
+            reader.text("source", ""),
+            reader.whole("revision", None),
+            conditions.flags() if conditions else {},
+            tuple(CandidateView.of(item) for item in reader.each("candidates")),
+            MirrorView.of(mirror) if mirror else None,
+            tuple(Problem(item.text("path", ""), item.text("message")) for item in reader.each("problems")),
+            tuple(EventView.of(item) for item in reader.each("events")),
+            SpecView.of(spec) if spec else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedView:
+    """A resource that a source offers and that is not taken; `kept` says that an earlier version of it is in force."""
+
+    source: str
+    kind: str
+    name: str
+    kept: bool
+    problems: tuple[Problem, ...]
+
+    @classmethod
+    def of(cls, document: Reader) -> Self:
+        return cls(
+            document.text("source", ""),
+            document.text("kind", ""),
+            document.text("name", ""),
+            document.flag("kept", False),
+            tuple(Problem(item.text("path", ""), item.text("message")) for item in document.each("problems")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionView:
+    """One revision; `who` is the caller's name, or the source's where it has none, `at` is RFC 3339."""
+
+    number: int
+    action: str
+    who: str
+    why: str
+    at: str
+    spec: SpecView
+
+    @classmethod
+    def of(cls, document: Reader) -> Self:
+        source = document.text("source", "")
+        return cls(
+            document.whole("revision"),
+            document.text("action"),
+            document.text("caller", "") or source,
+            document.text("why", ""),
+            document.text("at"),
+            SpecView.of(document.inside("spec")),
+        )
+
+
+def listed(document: Mapping[str, Any]) -> tuple[tuple[ExperimentView, ...], tuple[RefusedView, ...]]:
+    """What a list of experiments holds. Raises Misfit."""
+    reader = Reader(document)
+    return (
+        tuple(ExperimentView.of(item) for item in reader.each("experiments", required=True)),
+        tuple(RefusedView.of(item) for item in reader.each("problems")),
+    )
+
+
+def revisions(document: Mapping[str, Any]) -> tuple[RevisionView, ...]:
+    """What a history holds, oldest first. Raises Misfit."""
+    return tuple(RevisionView.of(item) for item in Reader(document).each("revisions", required=True))

@@ -1,0 +1,103 @@
+"""What happened to each experiment: its last events, told from how it was and how it is.
+
+Must stay true: an event is a change that a person would want to know of at night, once, in the order it happened.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from extproc.control.status import ExperimentState, ExperimentStatus
+
+KEPT: Final = 20  # events of one experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `event` is a word of a fixed set, `detail` is for people; `at` is UTC."""
+
+    at: datetime
+    event: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Chronicle:
+    """The last events of every experiment, and how each was last seen."""
+
+    _seen: Mapping[str, ExperimentStatus] = field(default_factory=dict)
+    _events: dict[str, deque[Event]] = field(default_factory=dict)
+
+    def of(self, name: str) -> tuple[Event, ...]:
+        """The last events of an experiment, oldest first."""
+        return tuple(self._events.get(name, ()))
+
+    def forget(self, name: str) -> None:
+        """An experiment is listed no more."""
+        self._events.pop(name, None)
+
+    def note(self, now: Iterable[ExperimentStatus], at: datetime) -> list[tuple[str, Event]]:
+        """Take note of how things are; returns what is new."""
+        seen = {status.name: status for status in now}
+        fresh = [
+            (name, Event(at, event, detail))
+            for name in sorted({*seen, *self._seen})
+            for event, detail in changes(self._seen.get(name), seen.get(name))
+        ]
+        for name, event in fresh:
+            self._events.setdefault(name, deque(maxlen=KEPT)).append(event)
+        self._seen = seen
+        return fresh
+
+
+def changes(before: ExperimentStatus | None, after: ExperimentStatus | None) -> Iterator[tuple[str, str]]:
+    """What happened between two looks at one experiment, as (event, detail)."""
+    if after is None:
+        if before is not None and before.state is not ExperimentState.REJECTED:
+            yield "stopped", f"was {before.state.value}"
+    elif after.state is ExperimentState.REJECTED:
+        if before is None or (before.state, before.reason) != (after.state, after.reason):
+            yield "rejected", after.reason
+    elif before is None or before.spec is None:
+        yield "created", _weights(after)
+        yield from _acceptance(None, after)
+        yield after.state.value.lower(), after.reason
+    else:
+        yield from _between(before, after)
+
+
+def _between(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[tuple[str, str]]:
+    if before.spec != after.spec:
+        yield "updated", _weights(after)
+    yield from _acceptance(before, after)
+    if before.accepted:  # until then nobody could know whether a candidate is ready
+        yield from _readiness(before, after)
+    if before.state is not after.state:
+        yield after.state.value.lower(), after.reason
+    if after.problems and before.problems != after.problems:
+        yield "rejected", "; ".join(str(problem) for report in after.problems for problem in report.problems)
+
+
+def _acceptance(before: ExperimentStatus | None, after: ExperimentStatus) -> Iterator[tuple[str, str]]:
+    known = before is not None and before.accepted and before.spec == after.spec
+    if after.accepted and not known:
+        yield "accepted", "Envoy runs it"
+
+
+def _readiness(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[tuple[str, str]]:
+    was = {c.name: c.ready for c in before.candidates}
+    for candidate in after.candidates:
+        if candidate.name in was and was[candidate.name] != candidate.ready:
+            yield ("candidate_back" if candidate.ready else "candidate_down"), candidate.name
+    if before.mirror and after.mirror and before.mirror.name == after.mirror.name:
+        if before.mirror.ready and not after.mirror.ready:
+            yield "mirror_down", after.mirror.name
+        elif after.mirror.ready and not before.mirror.ready:
+            yield "mirror_back", after.mirror.name
+
+
+def _weights(status: ExperimentStatus) -> str:
+    split = ", ".join(f"{c.name} {c.weight}" for c in status.candidates)
+    return f"{split}; mirror {status.mirror.name} {status.mirror.percent:g} %" if status.mirror else split

@@ -1,0 +1,229 @@
+"""What a team does to an experiment through the API: start, update, stop, roll back; each accepted change a revision.
+
+Must stay true: a change is judged first, on disk second, and in force last, so that what was acknowledged survives
+and what was refused changed nothing. One change at a time. The store is the API's source: its running experiments are
+one Document, whose origin is `api`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Final
+
+from extproc.control.plane import Plane
+from extproc.control.status import statuses
+from extproc.control.store import Action, Revision, Store
+from extproc.core.offers import Document, Offer
+from extproc.core.resources import Experiment, Kind, WhenUnavailable
+from extproc.errors import Conflict, Problem, StaleRevision, UnknownExperiment
+
+API: Final = "api"
+RETENTION: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes something, and why; both may be empty."""
+
+    caller: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A change that was judged and may be recorded."""
+
+    name: str
+    action: Action
+    spec: Experiment
+    source: str
+    author: Author
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """What was asked for is so already."""
+
+    revision: Revision
+
+
+class Lifecycle:
+    """The experiments' revisions, and the API as a source.
+
+    Each change takes three steps: `start`, `stop` or `roll_back` judges it, raising Conflict, StaleRevision or
+    UnknownExperiment; `record` writes it to disk, raising StoreUnwritable; `apply` puts it in force. Nobody may come
+    between the first and the last. `record` alone may block, and touches nothing but the store.
+    """
+
+    def __init__(
+        self, store: Store, plane: Plane, now: Callable[[], datetime], retention: timedelta = RETENTION
+    ) -> None:
+        self._store = store
+        self._plane = plane
+        self._now = now
+        self._retention = retention
+        self._current: dict[str, Revision] = dict(store.current())
+
+    def resume(self) -> None:
+        """Offer what ran when this process last ended."""
+        self._plane.offer(API, [self._document()])
+
+    def start(self, experiment: Experiment, author: Author, expected: int | None = None) -> Draft | Unchanged:
+        """Start an experiment, or update the one of that name; `expected` is the revision the caller has seen."""
+        self._check_owner(experiment.name)
+        self._check_revision(experiment.name, expected)
+        current = self._current.get(experiment.name)
+        if current is None or current.action is Action.STOPPED:
+            return self._judged(experiment, Action.STARTED, author, created=current is None)
+        if current.spec == experiment:
+            return Unchanged(current)
+        return self._judged(experiment, Action.UPDATED, author)
+
+    def stop(self, name: str, author: Author, expected: int | None = None) -> Draft | Unchanged:
+        """Stop an experiment. It stays listed for the retention time; to stop it again is no error."""
+        self._check_owner(name)
+        current = self._known(name)
+        self._check_revision(name, expected)
+        if current.action is Action.STOPPED:
+            return Unchanged(current)
+        return Draft(name, Action.STOPPED, current.spec, API, author)
+
+    def roll_back(self, name: str, number: int, author: Author, expected: int | None = None) -> Draft | Unchanged:
+        """Make an old revision current again, as a new one."""
+        self._check_owner(name)
+        current = self._known(name)
+        self._check_revision(name, expected)
+        wanted = next((r for r in self._store.history(name) if r.number == number), None)
+        if wanted is None:
+            raise UnknownExperiment(
+                f"experiment {name!r} has no revision {number}: `extproc experiment history {name}` lists them"
+            )
+        if current.action is not Action.STOPPED and current.spec == wanted.spec:
+            return Unchanged(current)
+        return self._judged(wanted.spec, Action.ROLLED_BACK, author)
+
+    def observe(self) -> list[Draft]:
+        """What the files have changed since it was last recorded: their changes are revisions too."""
+        held = {
+            key[1]: admitted
+            for key, admitted in self._plane.state.admission.admitted.items()
+            if key[0] is Kind.EXPERIMENT and admitted.origin != API
+        }
+        drafts = []
+        for name, admitted in held.items():
+            spec, current = admitted.resource, self._current.get(name)
+            if not isinstance(spec, Experiment):
+                continue
+            if current is None or current.action is Action.STOPPED:
+                drafts.append(Draft(name, Action.STARTED, spec, admitted.origin, Author()))
+            elif (current.spec, current.source) != (spec, admitted.origin):
+                drafts.append(Draft(name, Action.UPDATED, spec, admitted.origin, Author()))
+        for name, current in self._current.items():
+            if name not in held and current.source != API and current.action is not Action.STOPPED:
+                drafts.append(Draft(name, Action.STOPPED, current.spec, current.source, Author()))
+        return drafts
+
+    def record(self, draft: Draft) -> Revision:
+        """Write a change to disk. Raises StoreUnwritable, and then nothing has changed."""
+        author = draft.author
+        return self._store.record(
+            draft.name,
+            draft.action,
+            draft.spec,
+            source=draft.source,
+            caller=author.caller,
+            why=author.why,
+            at=self._now(),
+        )
+
+    def apply(self, revision: Revision) -> None:
+        """Put in force what is on disk."""
+        self._current[revision.name] = revision
+        if revision.source == API:
+            self._plane.offer(API, [self._document()])
+
+    def history(self, name: str) -> tuple[Revision, ...]:
+        """Every revision of an experiment, oldest first. Raises UnknownExperiment."""
+        revisions = self._store.history(name)
+        if not revisions:
+            raise self.unknown(name)
+        return revisions
+
+    def revision(self, name: str) -> Revision | None:
+        """The last revision of an experiment that the API owns or owned."""
+        return self._current.get(name)
+
+    def stopped(self) -> Mapping[str, Revision]:
+        """The stopped experiments that are still listed."""
+        horizon = self._now() - self._retention
+        return {n: r for n, r in self._current.items() if r.action is Action.STOPPED and r.at > horizon}
+
+    def sweep(self) -> None:
+        """Forget the stopped experiments whose retention time is over."""
+        listed = self.stopped()
+        for name in [n for n, r in self._current.items() if r.action is Action.STOPPED and n not in listed]:
+            self._store.forget(name)
+            del self._current[name]
+            self._plane.chronicle.forget(name)
+
+    def _judged(self, experiment: Experiment, action: Action, author: Author, *, created: bool = False) -> Draft:
+        self._check_conflicts(experiment)
+        self._check_readiness(experiment)
+        return Draft(experiment.name, action, experiment, API, author, created)
+
+    def _document(self, other: Experiment | None = None) -> Document:
+        """What the API offers; `other` instead of the one of its name."""
+        specs = {
+            name: revision.spec
+            for name, revision in self._current.items()
+            if revision.source == API and revision.action is not Action.STOPPED
+        }
+        if other is not None:
+            specs[other.name] = other
+        return Document(API, tuple(Offer(API, "", Kind.EXPERIMENT, n, s) for n, s in specs.items()))
+
+    def _known(self, name: str) -> Revision:
+        current = self._current.get(name)
+        if current is None:
+            raise self.unknown(name)
+        return current
+
+    def unknown(self, name: str) -> UnknownExperiment:
+        """The error for a name that nothing is known by."""
+        known = {s.name for s in statuses(self._plane.state)} | self._current.keys()
+        close = get_close_matches(name, sorted(known), n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else "`extproc experiment list` lists them all"
+        return UnknownExperiment(f"no experiment is called {name!r}: {hint}")
+
+    def _check_revision(self, name: str, expected: int | None) -> None:
+        current = self._current.get(name)
+        number = current.number if current is not None else 0
+        if expected is not None and expected != number:
+            raise StaleRevision(f"experiment {name!r} is at revision {number}, not {expected}: look at it again first")
+
+    def _check_owner(self, name: str) -> None:
+        held = self._plane.state.admission.admitted.get((Kind.EXPERIMENT, name))
+        if held is not None and held.origin != API:
+            raise Conflict([Problem("name", f"{name!r} is managed by the file {held.origin}: change it there")])
+
+    def _check_conflicts(self, experiment: Experiment) -> None:
+        rehearsal = self._plane.rehearse(API, [self._document(experiment)])
+        problems = [
+            problem
+            for report in rehearsal.reports
+            if report.kind is Kind.EXPERIMENT and report.name == experiment.name and report.origin == API
+            for problem in report.problems
+        ]
+        if problems:
+            raise Conflict(problems)
+
+    def _check_readiness(self, experiment: Experiment) -> None:
+        state = self._plane.state
+        if experiment.when_unavailable is not WhenUnavailable.REJECT or experiment.name in state.started:
+            return
+        missing = state.missing(experiment)
+        if missing:
+            message = f"is REJECT, and these candidates are not ready: {', '.join(missing)}"
+            raise Conflict([Problem("when_unavailable", message)])

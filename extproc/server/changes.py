@@ -1,0 +1,83 @@
+"""Changes to experiments, one at a time: judged, on disk, in force, and live before the caller hears of it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from extproc.control.lifecycle import Draft, Lifecycle, Unchanged
+from extproc.control.plane import Plane
+from extproc.control.store import Revision
+from extproc.core.resources import Kind
+from extproc.errors import StoreUnwritable
+
+log: Final = logging.getLogger(__name__)
+
+LIVE_WITHIN: Final = 10.0  # seconds that Envoy gets to accept a change
+SWEEP: Final = 60.0  # seconds between two looks for stopped experiments whose time is over
+
+
+class Changes:
+    """The one way in which the API changes experiments, and in which the files' changes become revisions."""
+
+    def __init__(self, lifecycle: Lifecycle, plane: Plane) -> None:
+        self.lifecycle: Final = lifecycle
+        self._plane = plane
+        self._lock = asyncio.Lock()
+        self._watchers: set[asyncio.Event] = set()
+        self._files_changed = asyncio.Event()
+        plane.watch(self._plane_changed)
+
+    def _plane_changed(self) -> None:
+        self._files_changed.set()
+        for watcher in self._watchers:
+            watcher.set()
+
+    async def make(self, judge: Callable[[], Draft | Unchanged]) -> tuple[Revision, Draft | None]:
+        """Judge, record and apply; returns the current revision, and the draft if anything changed."""
+        async with self._lock:
+            draft = judge()
+            if isinstance(draft, Unchanged):
+                return draft.revision, None
+            # On disk before it is live; the event loop goes on deciding while the disk works.
+            revision = await asyncio.to_thread(self.lifecycle.record, draft)
+            self.lifecycle.apply(revision)
+            return revision, draft
+
+    async def live(self, name: str) -> bool:
+        """Wait until Envoy runs the experiment as it is in force now, or no more if it is not; false if it does not."""
+        watcher = asyncio.Event()
+        self._watchers.add(watcher)
+        try:
+            async with asyncio.timeout(LIVE_WITHIN):
+                while not self._is_live(name):
+                    watcher.clear()
+                    await watcher.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._watchers.discard(watcher)
+        return True
+
+    async def keep_record(self) -> None:
+        """Make the files' changes revisions, and forget stopped experiments in time, until cancelled."""
+        while True:
+            async with self._lock:
+                try:
+                    for draft in self.lifecycle.observe():
+                        self.lifecycle.apply(await asyncio.to_thread(self.lifecycle.record, draft))
+                    self.lifecycle.sweep()
+                except StoreUnwritable as error:
+                    log.warning("a change is not in the history, routing goes on: %s", error)
+            try:
+                await asyncio.wait_for(self._files_changed.wait(), SWEEP)
+            except TimeoutError:
+                continue
+            finally:
+                self._files_changed.clear()
+
+    def _is_live(self, name: str) -> bool:
+        state = self._plane.state
+        key = (Kind.EXPERIMENT, name)
+        wanted, running = state.effective.admitted.get(key), state.running.get(key)
+        return (wanted and wanted.resource) == (running and running.resource)

@@ -1,0 +1,173 @@
+"""REST under /api/v1: what runs, and the changes to it. Errors are problem details (RFC 9457, `problem_details`)."""
+
+import json
+from typing import Any, Final
+
+from aiohttp import web
+
+from extproc.control.document import (
+    event_document,
+    experiment_document,
+    model_document,
+    problem_documents,
+    revision_document,
+    stopped_document,
+)
+from extproc.control.lifecycle import API, Author
+from extproc.control.plane import Plane
+from extproc.control.status import model_statuses, statuses
+from extproc.core.resources import Experiment
+from extproc.errors import InvalidResource, Problem, UnknownExperiment
+from extproc.server.changes import Changes
+from extproc.wire.manifests import read
+
+PLANE: Final = web.AppKey("plane", Plane)
+CHANGES: Final = web.AppKey("changes", Changes)
+
+BODY_MAX: Final = 1024 * 1024  # bytes of a request's body
+
+routes: Final = web.RouteTableDef()
+
+
+@routes.get("/api/v1/experiments")
+async def experiments(request: web.Request) -> web.Response:
+    """Every experiment, and every problem of what the sources offer."""
+    plane = request.app[PLANE]
+    names = {status.name for status in statuses(plane.state)} | request.app[CHANGES].lifecycle.stopped().keys()
+    return _json({
+        "experiments": [_document(request, name) for name in sorted(names)],
+        "problems": [
+            {
+                "source": report.origin,
+                "kind": report.kind.word if report.kind else "",
+                "name": report.name,
+                "kept": report.kept,
+                "problems": problem_documents(report),
+            }
+            for report in plane.state.reports
+        ],
+    })  # fmt: skip
+
+
+@routes.get("/api/v1/experiments/{name}")
+async def experiment(request: web.Request) -> web.Response:
+    """One experiment."""
+    return _json(_document(request, request.match_info["name"]))
+
+
+@routes.put("/api/v1/experiments/{name}")
+async def start(request: web.Request) -> web.Response:
+    """Start or update; idempotent."""
+    name = request.match_info["name"]
+    wanted = _experiment(name, await request.read(), request.content_type)
+    lifecycle = request.app[CHANGES].lifecycle
+    expected = _expected(request)
+    return await _change(request, name, lambda: lifecycle.start(wanted, _author(request), expected))
+
+
+@routes.delete("/api/v1/experiments/{name}")
+async def stop(request: web.Request) -> web.Response:
+    """Stop; idempotent."""
+    name = request.match_info["name"]
+    lifecycle = request.app[CHANGES].lifecycle
+    expected = _expected(request)
+    return await _change(request, name, lambda: lifecycle.stop(name, _author(request), expected))
+
+
+@routes.post("/api/v1/experiments/{name}/rollback")
+async def rollback(request: web.Request) -> web.Response:
+    """Make an old revision current again, as a new one."""
+    name = request.match_info["name"]
+    if request.content_type != "application/json":
+        # A browser sends any other type from any page without asking first (Fetch standard, "CORS-safelisted").
+        raise web.HTTPUnsupportedMediaType(text="send the revision as application/json")
+    try:
+        body = json.loads(await request.read())
+        number = body["revision"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidResource([Problem("revision", 'is missing: send {"revision": 3}')]) from error
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise InvalidResource([Problem("revision", "must be a whole number")])
+    lifecycle = request.app[CHANGES].lifecycle
+    expected = _expected(request)
+    return await _change(request, name, lambda: lifecycle.roll_back(name, number, _author(request), expected))
+
+
+@routes.get("/api/v1/experiments/{name}/history")
+async def history(request: web.Request) -> web.Response:
+    """Every revision, oldest first."""
+    name = request.match_info["name"]
+    revisions = request.app[CHANGES].lifecycle.history(name)
+    return _json({"name": name, "revisions": [revision_document(revision) for revision in revisions]})
+
+
+@routes.get("/api/v1/models")
+async def models(request: web.Request) -> web.Response:
+    """Every model."""
+    return _json({"models": [model_document(status) for status in model_statuses(request.app[PLANE].state)]})
+
+
+async def _change(request: web.Request, name: str, judge: Any) -> web.Response:
+    changes = request.app[CHANGES]
+    _, draft = await changes.make(judge)
+    if request.query.get("wait", "true") != "false" and not await changes.live(name):
+        raise web.HTTPGatewayTimeout(
+            text=f"the change of {name!r} is on disk, but no Envoy has accepted it yet; it will be in force as soon as"
+            " one does (`extproc experiment status` shows what it waits for)"
+        )
+    created = draft is not None and draft.created
+    return _json({**_document(request, name), "changed": draft is not None}, status=201 if created else 200)
+
+
+def _document(request: web.Request, name: str) -> dict[str, Any]:
+    plane, lifecycle = request.app[PLANE], request.app[CHANGES].lifecycle
+    revision = lifecycle.revision(name)
+    status = next((status for status in statuses(plane.state) if status.name == name), None)
+    if status is not None:
+        document = experiment_document(status, revision)
+    elif revision is not None and name in lifecycle.stopped():
+        document = stopped_document(revision)
+    else:
+        raise lifecycle.unknown(name)
+    return {**document, "events": [event_document(event) for event in plane.chronicle.of(name)]}
+
+
+def _experiment(name: str, body: bytes, content_type: str) -> Experiment:
+    """The one experiment in a request's body. Raises InvalidResource."""
+    origin = f"{API}.json" if content_type == "application/json" else API
+    document = read(body, origin)
+    if document.problems:
+        raise InvalidResource(document.problems)
+    problems = [problem for offer in document.offers for problem in offer.problems]
+    if problems:
+        raise InvalidResource(problems)
+    found = [offer.resource for offer in document.offers]
+    if len(found) != 1 or not isinstance(found[0], Experiment):
+        raise InvalidResource([Problem("", "the body must be one Experiment; Models belong into a --resources file")])
+    if found[0].name != name:
+        raise InvalidResource([Problem("name", f"is {found[0].name!r} in the body and {name!r} in the path")])
+    return found[0]
+
+
+def _author(request: web.Request) -> Author:
+    return Author(request.query.get("caller", ""), request.query.get("why", ""))
+
+
+def _expected(request: web.Request) -> int | None:
+    """The revision in If-Match (RFC 9110, section 13.1.1); a revision is its own entity tag."""
+    tag = request.headers.get("If-Match", "").strip().strip('"')
+    if not tag or tag == "*":
+        return None
+    if not tag.isdecimal():
+        raise InvalidResource([Problem("If-Match", f"{tag!r} is no revision: send a whole number")])
+    return int(tag)
+
+
+def _json(body: dict[str, Any], status: int = 200) -> web.Response:
+    headers = {"ETag": f'"{body["revision"]}"'} if body.get("revision") else None
+    return web.json_response(
+        body, status=status, headers=headers, dumps=lambda value: json.dumps(value, indent=2) + "\n"
+    )
+
+
+__all__ = ["BODY_MAX", "CHANGES", "PLANE", "UnknownExperiment", "routes"]

@@ -1,0 +1,74 @@
+"""The canonical JSON of a Model or Experiment: snake_case, in the schema's order, without what is a default anyway.
+
+`manifests.read` of what is written here gives an equal value.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from extproc.core.resources import Experiment, Mirror, Model, Readiness, ResourceType, Retry, WhenUnavailable, kind_of
+from extproc.wire import durations
+from extproc.wire.declared import RETRY_ATTEMPTS, RETRY_ON
+
+_READINESS = Readiness()
+
+
+def write(resource: Model | Experiment) -> dict[str, Any]:
+    """The proto3 JSON of `resource`, with its "@type"."""
+    fields = _model(resource) if isinstance(resource, Model) else _experiment(resource)
+    return {"@type": kind_of(resource).value, **_given(fields)}
+
+
+def _given(fields: Iterable[tuple[str, Any, Any]]) -> dict[str, Any]:
+    """The fields (name, value, default) whose value is not the default."""
+    return {name: value for name, value, default in fields if value != default}
+
+
+def _model(model: Model) -> list[tuple[str, Any, Any]]:
+    return [
+        ("name", model.name, ""),
+        ("version", model.version, 1),
+        ("endpoints", [str(e) for e in model.endpoints], []),
+        ("grpc_endpoints", [str(e) for e in model.grpc_endpoints], []),
+        ("cluster", model.cluster, ""),
+        ("grpc_cluster", model.grpc_cluster, ""),
+        ("served_name", model.served_name, model.name),
+        ("readiness", _given(_readiness(model.readiness)), {}),
+    ]
+
+
+def _readiness(readiness: Readiness) -> list[tuple[str, Any, Any]]:
+    return [
+        ("path", readiness.path, ""),
+        ("interval", durations.text(readiness.interval), durations.text(_READINESS.interval)),
+        ("disabled", readiness.disabled, False),
+    ]
+
+
+def _experiment(experiment: Experiment) -> list[tuple[str, Any, Any]]:
+    return [
+        ("name", experiment.name, ""),
+        ("default", experiment.default, ""),
+        # A weight of 0 is written: whoever reads it shall see that it was meant.
+        ("candidates", [{"name": c.name, "weight": c.weight} for c in experiment.candidates], []),
+        ("mirror", _mirror(experiment.mirror), None),
+        ("resource_type", experiment.resource_type.value, ResourceType.MODEL.value),
+        ("when_unavailable", experiment.when_unavailable.value, WhenUnavailable.AVAILABLE_CANDIDATES.value),
+        ("timeout", durations.text(experiment.timeout), durations.text(0)),
+        ("retry", _given(_retry(experiment.retry)) if experiment.retry else None, None),
+    ]
+
+
+def _mirror(mirror: Mirror | None) -> dict[str, Any] | None:
+    if mirror is None:
+        return None
+    percent = mirror.percent
+    return {"name": mirror.name, "percent": int(percent) if percent.is_integer() else percent}
+
+
+def _retry(retry: Retry) -> list[tuple[str, Any, Any]]:
+    return [
+        ("attempts", retry.attempts, RETRY_ATTEMPTS),
+        ("retry_on", list(retry.retry_on), list(RETRY_ON)),
+        ("per_try_timeout", durations.text(retry.per_try_timeout), durations.text(0)),
+    ]

@@ -1,0 +1,80 @@
+"""What Envoy answers by itself: JSON that says which thing is missing and what to do about it.
+
+`error` is where the Open Inference Protocol puts the text of a failure. A gRPC client gets the same answer as a gRPC
+status, since Envoy translates its own answers.
+"""
+
+from typing import Final
+
+from extproc import names
+from extproc.names import Protocol
+from extproc.xds.encode import Json, typed
+from extproc.xds.model_routes import MODELS_PATH
+
+_HEADER: Final = f"%REQ({names.MODEL_HEADER})%"
+
+# `/v2/models/<this>/…`, as the client wrote it; Envoy escapes it for JSON.
+_SEGMENT: Final = "%CEL(request.url_path.split('/')[3])%"
+_CEL: Final = {
+    "name": "envoy.formatter.cel",
+    "typed_config": typed(
+        "envoy.extensions.formatter.cel.v3.Cel",
+        # `split` is one of the string functions, which have to be asked for.
+        cel_config={"enable_string_functions": True, "enable_string_conversion": True},
+    ),
+}
+
+_WORD: Final[dict[Protocol, str]] = {"http": "HTTP", "grpc": "gRPC"}
+_FIELD: Final[dict[Protocol, str]] = {"http": "endpoints", "grpc": "grpc_endpoints"}
+
+
+def unknown_in_header() -> Json:
+    """404 for a `seldon-model` header that names no endpoint."""
+    return _answer("unknown-model", {"prefix": "/"}, 404, _unknown(_HEADER))
+
+
+def unknown_in_path() -> Json:
+    """404 for a path `/v2/models/<name>…` that names no endpoint."""
+    match = {"safe_regex": {"regex": f"{MODELS_PATH}[^/]+(/.*)?"}}
+    return _answer("unknown-model", match, 404, _unknown(_SEGMENT), _CEL)
+
+
+def nothing_here() -> Json:
+    """404 for every other path."""
+    text = f"nothing is served at this path: models are called at {MODELS_PATH}<name>/infer"
+    return _answer("not-found", {"prefix": "/"}, 404, {"error": text})
+
+
+def wrong_protocol(endpoint: str, protocol: Protocol, match: Json) -> Json:
+    """404 for a call over a protocol that nothing behind the endpoint speaks."""
+    text = (
+        f"model '{endpoint}' is not served over {_WORD[protocol]}: its Model resource has no {_FIELD[protocol]}, so"
+        " call it the other way or add them"
+    )
+    return _answer("wrong-protocol", match, 404, {"error": text, "model": endpoint})
+
+
+def waiting(experiment: str, reasons: list[str], match: Json) -> Json:
+    """503 for an experiment that has nobody to answer; `reasons` say what it waits for."""
+    text = f"experiment '{experiment}' has no candidate that can answer: waiting for {', '.join(reasons)}"
+    return _answer("waiting", match, 503, {"error": text, "experiment": experiment})
+
+
+def _unknown(name: str) -> Json:
+    text = f"model '{name}' is unknown: no Model and no Experiment has this name"
+    return {"error": text, "model": name}
+
+
+def _answer(name: str, match: Json, status: int, body: Json, *formatters: Json) -> Json:
+    return {
+        "name": name,
+        "match": match,
+        "direct_response": {
+            "status": status,
+            "body_format": {
+                "json_format": {**body, "code": status},
+                "content_type": "application/json",
+                **({"formatters": list(formatters)} if formatters else {}),
+            },
+        },
+    }

@@ -1,0 +1,56 @@
+"""Envoy's own split: which part of its random value each candidate owns, and which part of that is mirrored.
+
+Two facts of Envoy stand behind the arithmetic. A request has one random value; every `runtime_fraction` on its way is
+compared with it, in the chain of routes and again in the mirror policy. So thresholds in a chain are cumulative, and
+a mirror's threshold has to lie inside the interval of the route it stands on: 10 % of everything would copy all of
+the first candidate's requests and none of the last one's. And no fraction is finer than a millionth.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from extproc.core.resources import MILLION
+from extproc.xds.encode import Json
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The half-open part [low, high) of the million that one candidate owns; never empty."""
+
+    low: int
+    high: int
+
+    def mirrored(self, millionths: int) -> int:
+        """The threshold below which a request of this interval is copied; `low` when none is."""
+        return self.low + _rounded(millionths * (self.high - self.low), MILLION)
+
+
+def intervals(weighted: Iterable[tuple[T, int]]) -> list[tuple[T, Interval]]:
+    """The million, shared out by weight in the given order; at least one weight must be above 0.
+
+    The ends are rounded to the nearest millionth, so no rounding adds up. A candidate that is left with nothing has
+    no interval: extproc goes on drawing it, Envoy alone does not.
+    """
+    weighted = list(weighted)
+    total = sum(weight for _, weight in weighted)
+    shared: list[tuple[T, Interval]] = []
+    cumulative = low = 0
+    for candidate, weight in weighted:
+        cumulative += weight
+        high = _rounded(cumulative * MILLION, total)
+        if high > low:
+            shared.append((candidate, Interval(low, high)))
+        low = high
+    return shared
+
+
+def fraction(numerator: int) -> Json:
+    """A RuntimeFractionalPercent in millionths."""
+    return {"default_value": {"numerator": numerator, "denominator": "MILLION"}}
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    return (2 * numerator + denominator) // (2 * denominator)

@@ -1,0 +1,130 @@
+"""Copies for mirrors: the policy that makes them, and the way they take to the mirror's model.
+
+A mirror policy may not touch `:path`, so a copy goes through an internal listener of the same Envoy, whose route gives
+it the mirror's own path and headers. What must stay true: no client waits for a mirror, whatever the mirror does.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from extproc import names
+from extproc.core.resources import Experiment, Model, ResourceType
+from extproc.core.tokens import served_as
+from extproc.names import Protocol
+from extproc.xds import answers
+from extproc.xds.encode import Json, Packed, typed
+from extproc.xds.http import filter_chain, load_assignment, upstream
+from extproc.xds.intervals import fraction
+from extproc.xds.matching import always, route_list, tree
+from extproc.xds.model_routes import matching, mirror_end_route, overwrite, speaks
+
+# A copy is given up after this time, so that a mirror that hangs holds a bounded number of them.
+TIMEOUT: Final = "60s"
+
+# Copies under way at one time, of all mirrors together. Further ones are dropped and counted
+# (cluster.mirrors.upstream_rq_pending_overflow). A copy stays in Envoy's memory for as long as its mirror does not
+# read it: a mirror that hangs without reading costs at most this number times the size of a body.
+COPIES: Final = 512
+
+# Envoy passes a copy's back pressure on to the client: with the default window a mirror that accepts connections and
+# does not read stops clients that send 30 MB (tried with 1.40). With the largest window it never comes to that.
+_LARGEST_WINDOW: Final = 2**31 - 1  # RFC 9113, section 6.9.1
+
+# At the other end a window for one copy, and one for all together that COPIES stuck ones can't use up: copies share
+# connections, and without this rule a mirror that hangs would stop the copies of all others.
+_WINDOW: Final = 65_536
+_WINDOWS: Final = COPIES * _WINDOW
+
+
+def policies(experiment: Experiment, mirror: Model | None, protocol: Protocol, threshold: int) -> list[Json]:
+    """The RequestMirrorPolicies of a route; `threshold` in millionths. None when nothing could answer the copies."""
+    if mirror is None or not speaks(mirror, protocol):
+        return []
+    return [
+        {
+            "cluster": names.MIRRORS,
+            "runtime_fraction": fraction(threshold),
+            "disable_shadow_host_suffix_append": True,
+            "request_headers_mutations": [{"append": overwrite(names.MIRROR_HEADER, experiment.name)}],
+        }
+    ]
+
+
+def routes(mirrored: Mapping[str, tuple[Model, ResourceType]]) -> Json:
+    """The RouteConfiguration of the internal listener. `mirrored` is by experiment; a copy of any other gets a 404."""
+    found = {experiment: _way(experiment, *mirrored[experiment]) for experiment in mirrored}
+    matcher = tree(names.MIRROR_HEADER, "exact_match_map", found, always(route_list([answers.nothing_here()])))
+    return {"name": names.MIRRORS, "virtual_hosts": [{"name": names.MIRRORS, "domains": ["*"], "matcher": matcher}]}
+
+
+@lru_cache(maxsize=16_384)
+def _way(experiment: str, mirror: Model, resource_type: ResourceType) -> Packed:
+    served = served_as(mirror, resource_type)
+    return route_list(
+        [
+            mirror_end_route(
+                names.mirror_route(experiment, mirror.name, protocol),
+                matching(protocol, prefix="/"),
+                mirror,
+                protocol,
+                served=served,
+                timeout=TIMEOUT,
+            )
+            for protocol in names.PROTOCOLS
+            if speaks(mirror, protocol)
+        ]
+    )
+
+
+def listener(route_specifier: Json) -> Json:
+    """The internal listener. It has no address: only the cluster `mirrors` leads here."""
+    return {
+        "name": names.MIRRORS,
+        "internal_listener": {},
+        "ignore_global_conn_limit": True,
+        "filter_chains": [
+            filter_chain(
+                names.MIRRORS,
+                route_specifier,
+                [],
+                codec_type="HTTP2",
+                http2_protocol_options={
+                    "max_concurrent_streams": COPIES,
+                    "initial_stream_window_size": _WINDOW,
+                    "initial_connection_window_size": _WINDOWS,
+                },
+                stream_idle_timeout=TIMEOUT,
+                # The copy is already as its original was: nothing is added or taken on this stretch.
+                skip_xff_append=True,
+                generate_request_id=False,
+            )
+        ],
+    }
+
+
+def cluster() -> Json:
+    """The cluster that leads to the internal listener."""
+    raw = {
+        "name": "envoy.transport_sockets.raw_buffer",
+        "typed_config": typed("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"),
+    }
+    internal = typed(
+        "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport", transport_socket=raw
+    )
+    address = {"envoy_internal_address": {"server_listener_name": names.MIRRORS}}
+    return {
+        "name": names.MIRRORS,
+        "type": "STATIC",
+        "load_assignment": load_assignment(names.MIRRORS, [address]),
+        "transport_socket": {"name": "envoy.transport_sockets.internal_upstream", "typed_config": internal},
+        "typed_extension_protocol_options": upstream(
+            {
+                "http2_protocol_options": {
+                    "initial_stream_window_size": _LARGEST_WINDOW,
+                    "initial_connection_window_size": _LARGEST_WINDOW,
+                }
+            }
+        ),
+        "circuit_breakers": {"thresholds": [{"max_requests": COPIES, "max_pending_requests": COPIES}]},
+    }

@@ -1,0 +1,120 @@
+"""One Envoy route that leads to one model: cluster, path, headers in both directions, timeout, retries.
+
+Every route to a model, whatever chose it, is made here, so that they can't differ in anything but what is an argument.
+"""
+
+from typing import Final
+
+from extproc import names
+from extproc.core.resources import Model, ResourceType, Retry
+from extproc.core.tokens import served_as, token
+from extproc.names import Protocol
+from extproc.xds.encode import Json, typed
+
+# `[^/?]+`: the name ends at the next slash, or with the path in `/v2/models/iris` and `/v2/models/iris?x=y`.
+NAME_IN_PATH: Final = "^/v2/models/[^/?]+"
+MODELS_PATH: Final = "/v2/models/"
+
+# None of the three can run a model twice: the connection was never made, the server said that it did not begin
+# (RFC 9113 section 8.7), or the request's headers were not yet sent. What comes later is the user's to allow.
+# https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on
+SAFE_RETRY: Final = Retry(attempts=2, retry_on=("connect-failure", "refused-stream", "reset-before-request"))
+
+METADATA: Final = "extproc"  # the namespace of our route metadata, which tracing tags and access logs can read
+
+
+def speaks(model: Model, protocol: Protocol) -> bool:
+    return model.speaks_grpc if protocol == "grpc" else model.speaks_http
+
+
+def cluster_of(model: Model, protocol: Protocol) -> str:
+    """The cluster that serves a model: the user's own, or the one that is generated from its endpoints."""
+    own = model.grpc_cluster if protocol == "grpc" else model.cluster
+    return own or names.model_cluster(model.name, protocol)
+
+
+def matching(protocol: Protocol, **where: str) -> Json:
+    """A RouteMatch for one protocol. `where` is its path specifier."""
+    # `grpc: {}` is true for `content-type: application/grpc…` alone, so the route for gRPC has to stand before the
+    # one for HTTP, which takes everything.
+    return {**where, "grpc": {}} if protocol == "grpc" else dict(where)
+
+
+def model_route(
+    name: str,
+    match: Json,
+    model: Model,
+    protocol: Protocol,
+    *,
+    resource_type: ResourceType = ResourceType.MODEL,
+    metadata: dict[str, str],
+    timeout: int = 0,
+    retry: Retry | None = None,
+    mirrors: list[Json] | None = None,
+) -> Json:
+    """A Route to `model`. `timeout` is in milliseconds, 0 for none; `mirrors` are RequestMirrorPolicies."""
+    served = served_as(model, resource_type)
+    return {
+        "name": name,
+        "match": match,
+        "route": {
+            **_destination(model, protocol),
+            # Models may think for minutes. A request that no longer moves is ended by the stream idle timeout.
+            "timeout": seconds(timeout),
+            "retry_policy": _retry_policy(retry or SAFE_RETRY),
+            **({"request_mirror_policies": mirrors} if mirrors else {}),
+        },
+        "metadata": {"filter_metadata": {METADATA: metadata}},
+        # Names removed here are missing from the mirror's copy as well.
+        "request_headers_to_remove": [names.LABEL_HEADER, names.ROUTE_HEADER],
+        "request_headers_to_add": [overwrite(names.INTERNAL_MODEL_HEADER, served)],
+        # Envoy sets it on its own answers too (a 503 when no endpoint is up), since they are this route's answers.
+        "response_headers_to_add": [overwrite(names.ROUTE_HEADER, token(served))],
+    }
+
+
+def mirror_end_route(name: str, match: Json, model: Model, protocol: Protocol, *, served: str, timeout: str) -> Json:
+    """The Route by which a copy reaches the mirror's model; nobody waits for its answer, so it is never retried."""
+    return {
+        "name": name,
+        "match": match,
+        "route": {**_destination(model, protocol), "timeout": timeout},
+        "request_headers_to_remove": [names.MIRROR_HEADER],
+        "request_headers_to_add": [overwrite(names.INTERNAL_MODEL_HEADER, served)],
+    }
+
+
+def overwrite(header: str, value: str) -> Json:
+    """A HeaderValueOption that replaces what anybody else set."""
+    return {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def seconds(milliseconds: int) -> str:
+    """A Duration in proto3 JSON."""
+    return f"{milliseconds // 1000}.{milliseconds % 1000:03d}s" if milliseconds % 1000 else f"{milliseconds // 1000}s"
+
+
+def _destination(model: Model, protocol: Protocol) -> Json:
+    if protocol == "grpc":  # the model's name stands in the gRPC message, not in the path
+        return {"cluster": cluster_of(model, protocol)}
+    return {
+        "cluster": cluster_of(model, protocol),
+        # A path without the name in it (`/v2/health/ready`, called with `seldon-model`) stays as it is.
+        "regex_rewrite": {"pattern": {"regex": NAME_IN_PATH}, "substitution": MODELS_PATH + model.served_name},
+    }
+
+
+def _retry_policy(retry: Retry) -> Json:
+    return {
+        "retry_on": ",".join(retry.retry_on),
+        "num_retries": retry.attempts,
+        **({"per_try_timeout": seconds(retry.per_try_timeout)} if retry.per_try_timeout else {}),
+        # Try another endpoint than the one that failed, when the model has another.
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
+            }
+        ],
+        "host_selection_retry_max_attempts": 3,
+    }

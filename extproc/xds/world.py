@@ -1,0 +1,37 @@
+"""What the configuration is derived from: the resources in force, which models are usable, and the few settings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from extproc.core.resources import Experiment, Model, PassThrough
+from extproc.names import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything the configuration is derived from; equal worlds give equal bytes.
+
+    `models` and `clusters` are by name. `usable(model, protocol)` says whether a model may be drawn now: it is
+    defined, and ready as far as is known.
+    """
+
+    experiments: tuple[Experiment, ...]
+    models: Mapping[str, Model]
+    clusters: Mapping[str, PassThrough]
+    routes: tuple[PassThrough, ...]
+    usable: Callable[[str, Protocol], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where things listen. Hosts are IP addresses, `grpc_host` may be a DNS name.
+
+    `inference_*` and `envoy_admin_*` are Envoy's own sockets; `grpc_*` is where Envoy finds extproc.
+    """
+
+    inference_host: str = "0.0.0.0"  # noqa: S104 - the port that clients call
+    inference_port: int = 9000
+    envoy_admin_host: str = "127.0.0.1"  # the admin interface can stop Envoy: never reachable from outside by default
+    envoy_admin_port: int = 9901
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int = 50051

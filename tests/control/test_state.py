@@ -1,0 +1,163 @@
+"""What should run and what does, through events: offers, acceptance, refusals, health."""
+
+from typing import Any
+
+from extproc.control.health import HealthView
+from extproc.control.state import State, accepted, healthy, offered, refused
+from extproc.control.status import ExperimentState, ExperimentStatus, model_statuses, statuses
+from extproc.core.decide import decide
+from extproc.core.resources import (
+    Candidate,
+    Experiment,
+    Kind,
+    Mirror,
+    PassThrough,
+    Resource,
+    WhenUnavailable,
+)
+from extproc.core.table import Outcome
+from extproc.names import decided_route
+from tests.control.test_admission import invalid, model, valid
+
+ALL = frozenset(decided_route("iris-ab", c, "http") for c in ("iris", "iris2"))
+
+
+def trial(iris: int = 1, iris2: int = 1, **fields: Any) -> Experiment:
+    return Experiment("iris-ab", (Candidate("iris", iris), Candidate("iris2", iris2)), "iris", **fields)
+
+
+def offer(state: State, *resources: Resource) -> State:
+    return offered(state, [valid("a", *resources)], lambda _: ())
+
+
+def run(*resources: Resource, decided: frozenset[str] = ALL, state: State | None = None) -> State:
+    """A state in which Envoy runs what is offered."""
+    after = offer(state or State(), *resources)
+    return accepted(after, after.effective, decided)
+
+
+def only(state: State) -> ExperimentStatus:
+    (status,) = statuses(state)
+    return status
+
+
+def first(state: State, draw: int = 0) -> tuple[str, Outcome]:
+    decision = decide(state.table(), "iris-ab/iris/fallback", {}, draw, 8)
+    return decision.candidate, decision.outcome
+
+
+MODELS = (model("iris"), model("iris2"))
+
+
+def test_until_envoy_accepts_the_routes_the_draw_is_left_to_envoy() -> None:
+    state = offer(State(), *MODELS, trial())
+    assert first(state) == ("", Outcome.NOT_ACCEPTED)
+    assert only(state).state is ExperimentState.PENDING
+    assert "waiting for Envoy" in only(state).reason
+    state = accepted(state, state.effective, ALL)
+    assert first(state) == ("iris", Outcome.WEIGHTED)
+    assert only(state).state is ExperimentState.ACTIVE
+
+
+def test_a_weight_change_counts_at_once() -> None:
+    state = offer(run(*MODELS, trial(1, 0)), *MODELS, trial(0, 1))
+    assert first(state) == ("iris2", Outcome.WEIGHTED)
+
+
+def test_a_candidate_without_a_model_is_waited_for_and_named() -> None:
+    status = only(run(MODELS[0], trial()))
+    assert (status.state, status.candidates_ready) == (ExperimentState.DEGRADED, False)
+    assert status.reason == "running without iris2 (no Model defines iris2)"
+    assert [c.share for c in status.candidates] == [1.0, 0.0]
+
+
+def test_a_candidate_that_envoy_finds_down_is_out_of_the_draw_and_named() -> None:
+    state = healthy(run(*MODELS, trial()), HealthView({"iris": True}))
+    assert first(state, 255) == ("iris", Outcome.WEIGHTED)
+    assert only(state).reason == "running without iris2 (Envoy finds iris2 not ready)"
+    assert first(healthy(state, None), 255) == ("iris2", Outcome.WEIGHTED)
+
+
+def test_default_only_waits_with_the_default() -> None:
+    state = run(MODELS[0], trial(0, 1, when_unavailable=WhenUnavailable.DEFAULT_ONLY))
+    assert first(state) == ("iris", Outcome.UNAVAILABLE)
+    assert only(state).state is ExperimentState.PENDING
+    assert only(state).reason == "waiting for iris2; iris answers alone (no Model defines iris2)"
+
+
+def test_a_dead_mirror_degrades_and_touches_no_split() -> None:
+    mirror = Mirror("iris3", 1_000_000)
+    state = healthy(run(*MODELS, trial(mirror=mirror)), HealthView({"iris": True, "iris2": True}))
+    assert only(state).reason == "running without its mirror iris3 (no Model defines iris3)"
+    assert [c.share for c in only(state).candidates] == [0.5, 0.5]
+
+
+def test_an_experiment_that_was_never_valid_is_rejected_with_its_reason() -> None:
+    state = offered(State(), [invalid("a", "iris-ab")], lambda _: ())
+    assert (only(state).state, only(state).reason, only(state).source) == (
+        ExperimentState.REJECTED,
+        "candidates: is empty",
+        "a",
+    )
+    assert only(state).spec is None
+
+
+def test_tokens_follow_the_models_version() -> None:
+    state = run(model("iris"), model("iris2", version=7), trial())
+    assert [c.route for c in only(state).candidates] == [":iris_1:", ":iris2_7:"]
+
+
+def test_models_read_back_with_what_is_known_of_them() -> None:
+    state = run(*MODELS)
+    assert [(m.name, m.ready) for m in model_statuses(state)] == [("iris", None), ("iris2", None)]
+    state = healthy(state, HealthView({"iris": True}))
+    assert [(m.name, m.ready) for m in model_statuses(state)] == [("iris", True), ("iris2", False)]
+
+
+def cluster(name: str, version: int = 1) -> PassThrough:
+    return PassThrough(Kind.CLUSTER, name, {"name": name, "version": version})
+
+
+def test_envoy_s_refusal_sets_aside_only_what_it_names() -> None:
+    state = offer(run(*MODELS, trial()), *MODELS, trial(3, 4), cluster("own"), cluster("other"))
+    state = refused(state, state.effective, "Error adding/updating cluster(s) own: no endpoints")
+    assert (Kind.CLUSTER, "own") not in state.effective.admitted
+    assert (Kind.CLUSTER, "other") in state.effective.admitted
+    assert [c.weight for c in next(state.effective.experiments).candidates] == [3, 4]
+    (report,) = state.reports
+    assert (report.name, report.kept) == ("own", False)
+    assert "Envoy refused it: Error adding" in str(report)
+
+
+def test_a_refused_change_keeps_the_version_that_envoy_runs_until_it_is_changed_again() -> None:
+    state = run(cluster("own", 1))
+    state = offer(state, cluster("own", 2))
+    state = refused(state, state.effective, "cluster own: bad")
+    assert state.effective.admitted[Kind.CLUSTER, "own"].resource == cluster("own", 1)
+    assert state.reports[0].kept
+    state = offer(state, cluster("own", 2))
+    assert state.effective.admitted[Kind.CLUSTER, "own"].resource == cluster("own", 1)
+    state = offer(state, cluster("own", 3))
+    assert state.effective.admitted[Kind.CLUSTER, "own"].resource == cluster("own", 3)
+    assert state.reports == ()
+
+
+def test_a_refusal_that_names_nobody_sets_aside_envoys_own_resources_first() -> None:
+    state = offer(run(*MODELS, trial()), *MODELS, trial(3, 4), cluster("own"))
+    state = refused(state, state.effective, "something is wrong somewhere")
+    assert set(state.refusals) == {(Kind.CLUSTER, "own")}
+
+
+def test_a_refusal_names_whole_names_only() -> None:
+    state = offer(run(), cluster("own"), cluster("own-b"))
+    state = refused(state, state.effective, "bad cluster own-b")
+    assert set(state.refusals) == {(Kind.CLUSTER, "own-b")}
+
+
+def test_a_refusal_that_no_resource_explains_is_shown_as_the_reason() -> None:
+    state = run(*MODELS, decided=frozenset())
+    state = offer(state, *MODELS, trial())
+    state = accepted(state, state.effective, frozenset())
+    state = refused(state, state.effective, "cannot bind '0.0.0.0:9000': Address already in use")
+    assert state.refusals == {}
+    assert "Address already in use" in only(state).reason

@@ -1,0 +1,136 @@
+"""A stage for end-to-end tests: stub models, a resource file, extproc, and a real Envoy, in either topology.
+
+`up` is everything in one command; `serve` is extproc alone beside an Envoy started from the rendered bootstrap, so
+that each of the two can be killed, paused and restarted by itself.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from tests.harness.client import Answer, fetch
+from tests.harness.envoy import RunningEnvoy
+from tests.harness.extproc import RunningExtproc
+from tests.harness.grpc_models import GrpcModelServer
+from tests.harness.models import ModelServer
+from tests.harness.ports import free_port
+from tests.harness.waiting import eventually
+
+TYPE: Final = "type.googleapis.com/extproc.v1."
+
+
+def model(name: str, *endpoints: str, **fields: Any) -> dict[str, Any]:
+    return {"@type": f"{TYPE}Model", "name": name, "endpoints": list(endpoints), **fields}
+
+
+def experiment(name: str, weights: Mapping[str, int], **fields: Any) -> dict[str, Any]:
+    candidates = [{"name": candidate, "weight": weight} for candidate, weight in weights.items()]
+    return {"@type": f"{TYPE}Experiment", "name": name, "candidates": candidates, **fields}
+
+
+class Stage:
+    """`models` are the stub servers by name; iris2 is served as `iris-v2` and has version 2, iris3 as `third`."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory: Final = directory
+        self.file: Final = directory / "resources.json"
+        self._stack: Final = ExitStack()
+        self.iris: Final = self.serve_model("iris")
+        self.iris2: Final = self.serve_model("iris2", served="iris-v2")
+        self.iris3: Final = self.serve_model("iris3", served="third")
+        self.extproc: RunningExtproc
+        self.envoy: RunningEnvoy | None = None
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def serve_model(self, name: str, *, served: str = "") -> ModelServer:
+        return self._stack.enter_context(ModelServer(name, served=served))
+
+    def serve_grpc(self, name: str, *, served: str = "") -> GrpcModelServer:
+        return self._stack.enter_context(GrpcModelServer(name, served=served))
+
+    @property
+    def models(self) -> list[dict[str, Any]]:
+        return [
+            model("iris", self.iris.endpoint),
+            model("iris2", self.iris2.endpoint, served_name="iris-v2", version=2),
+            model("iris3", self.iris3.endpoint, served_name="third"),
+        ]
+
+    def write(self, *resources: dict[str, Any], models: Iterable[dict[str, Any]] | None = None) -> None:
+        """Replace the resource file by a rename: the stub models, or `models`, and `resources`."""
+        wanted = [*(self.models if models is None else models), *resources]
+        new = self.file.with_suffix(".new")
+        new.write_text(json.dumps({"version_info": "1", "resources": wanted}))
+        new.rename(self.file)
+
+    def start(self, topology: Literal["up", "serve"] = "up", *, envoy_first: bool = False) -> None:
+        """Start extproc and Envoy, and wait until both serve."""
+        options = ("--resources", self.file)
+        if topology == "up":
+            self.extproc = self._stack.enter_context(
+                RunningExtproc.start(["up", *options, "--envoy-concurrency", "1"], self.directory)
+            )
+            return
+        ports = {flag: free_port() for flag in ("--grpc-port", "--envoy-admin-port")}
+        bootstrap = render_bootstrap(ports["--grpc-port"], ports["--envoy-admin-port"])
+        flags = [item for flag, port in ports.items() for item in (flag, str(port))]
+        if envoy_first:
+            self.envoy = self._start_envoy(bootstrap, ports["--envoy-admin-port"])
+        self.extproc = self._stack.enter_context(RunningExtproc.start(["serve", *options, *flags], self.directory))
+        if self.envoy is None:
+            self.envoy = self._start_envoy(bootstrap, ports["--envoy-admin-port"])
+        self.envoy.wait_live()
+
+    def _start_envoy(self, bootstrap: dict[str, Any], admin_port: int) -> RunningEnvoy:
+        return self._stack.enter_context(RunningEnvoy(bootstrap, self.directory, admin_port=admin_port))
+
+    def tail(self) -> str:
+        parts = [self.extproc.tail()] if hasattr(self, "extproc") else []
+        if self.envoy is not None:
+            parts.append(self.envoy.tail())
+        return "\n".join(parts)
+
+    def status(self, name: str) -> dict[str, Any]:
+        """What REST says of an experiment."""
+        document: dict[str, Any] = self.extproc.admin(f"/api/v1/experiments/{name}").json
+        return document
+
+    def wait_state(self, name: str, state: str = "ACTIVE", *, within: float = 15.0) -> dict[str, Any]:
+        return eventually(
+            lambda: self.status(name),
+            within=within,
+            saying=f"experiment {name} is {state}",
+            until=lambda status: status.get("state") == state,
+        )
+
+    def wait_weights(self, name: str, weights: list[int], *, within: float = 10.0) -> dict[str, Any]:
+        """Wait until extproc decides by these weights and Envoy has taken the routes."""
+        return eventually(
+            lambda: self.status(name),
+            within=within,
+            saying=f"experiment {name} has weights {weights}",
+            until=lambda s: [c["weight"] for c in s.get("candidates", [])] == weights and s["conditions"]["accepted"],
+        )
+
+    def infer(self, path: str = "/v2/models/iris/infer", headers: Mapping[str, str] | None = None) -> Answer:
+        return fetch(self.extproc.inference_url + path, headers=headers, body={"inputs": []})
+
+    def forget(self) -> None:
+        for server in (self.iris, self.iris2, self.iris3):
+            server.forget()
+
+
+def render_bootstrap(grpc_port: int, envoy_admin_port: int) -> dict[str, Any]:
+    """What `extproc render bootstrap` prints, as a user would get it."""
+    argv = [sys.executable, "-m", "extproc", "render", "bootstrap", "-o", "json"]
+    argv += ["--grpc-port", str(grpc_port), "--envoy-admin-port", str(envoy_admin_port)]
+    printed = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
+    document: dict[str, Any] = json.loads(printed)
+    return document

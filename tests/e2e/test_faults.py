@@ -1,0 +1,169 @@
+"""extproc dead, hung, restarted or reloading, and Envoy restarted: no request is lost, and the split stays right.
+
+extproc is a process of its own here, beside an Envoy started from the rendered bootstrap.
+"""
+
+import signal
+
+import pytest
+
+from tests.e2e.stage import Stage, experiment
+from tests.harness.load import Load, Result, run_load
+from tests.harness.statistics import binomial_interval
+from tests.harness.waiting import eventually
+
+MISS = 1e-9
+IRIS, IRIS2 = ":iris_1:", ":iris2_2:"
+
+
+@pytest.fixture
+def beside(stage: Stage) -> Stage:
+    stage.write(experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris"))
+    stage.start("serve")
+    stage.wait_state("iris-ab")
+    return stage
+
+
+def url(stage: Stage) -> str:
+    return f"{stage.extproc.inference_url}/v2/models/iris/infer"
+
+
+def check_split(result: Result, share: float = 0.7) -> None:
+    assert result.failed == 0, str(result)
+    low, high = binomial_interval(result.total, share, miss=MISS)
+    assert low <= result.by_route[IRIS] <= high, str(result)
+    assert set(result.by_route) == {IRIS, IRIS2}, str(result)
+
+
+def test_killed_under_load_and_restarted(beside: Stage) -> None:
+    with Load(url(beside)) as load:
+        load.wait_for(500)
+        beside.extproc.kill()
+        load.wait_for(1500)
+        beside.extproc.restart()
+        beside.extproc.wait_ready()
+        beside.wait_state("iris-ab")
+        load.wait_for(500)
+        check_split(load.stop())
+
+
+def test_while_it_is_dead_the_split_goes_on_and_tokens_are_only_not_kept(beside: Stage) -> None:
+    beside.extproc.kill()
+    check_split(run_load(url(beside), 2000))
+
+
+def test_hung_under_load(beside: Stage) -> None:
+    with Load(url(beside)) as load:
+        load.wait_for(500)
+        beside.extproc.signal(signal.SIGSTOP)
+        load.wait_for(1500)
+        beside.extproc.signal(signal.SIGCONT)
+        load.wait_for(500)
+        check_split(load.stop())
+
+
+def test_a_hung_extproc_stops_costing_time_once_envoy_has_noticed(beside: Stage) -> None:
+    """Until the health check fails each request waits for message_timeout; after it, none does."""
+    assert beside.envoy is not None
+    envoy = beside.envoy
+    beside.extproc.signal(signal.SIGSTOP)
+    eventually(lambda: not envoy.healthy("extproc"), within=10, saying="Envoy finds extproc unhealthy")
+    before = envoy.stats("ext_proc")
+    check_split(run_load(url(beside), 500))
+    timeouts = {
+        name: value - before.get(name, 0) for name, value in envoy.stats("ext_proc").items() if "timeout" in name
+    }
+    assert timeouts, "Envoy has no such counter any more"
+    assert set(timeouts.values()) == {0}, timeouts
+
+
+def test_restarted_with_other_weights_while_it_was_down(beside: Stage) -> None:
+    beside.extproc.kill()
+    beside.write(experiment("iris-ab", {"iris": 10, "iris2": 90}, default="iris"))
+    with Load(url(beside)) as load:
+        beside.extproc.restart()
+        beside.extproc.wait_ready()
+        beside.wait_weights("iris-ab", [10, 90])
+        assert load.stop().failed == 0
+    check_split(run_load(url(beside), 1000), 0.1)
+
+
+def test_sticky_again_after_a_restart_without_any_change_in_envoy(beside: Stage) -> None:
+    """The versions are content hashes: an Envoy that runs the same configuration is sent nothing."""
+    assert beside.envoy is not None
+    before = beside.envoy.stats("update_success")
+    beside.extproc.kill()
+    beside.extproc.restart()
+    beside.extproc.wait_ready()
+    beside.wait_state("iris-ab")
+    kept = run_load(url(beside), 200, headers={"x-seldon-route": IRIS2})
+    assert kept.by_route == {IRIS2: 200}, str(kept)
+    assert beside.envoy.stats("update_success") == before
+
+
+def test_envoy_restarted(beside: Stage) -> None:
+    assert beside.envoy is not None
+    beside.envoy.restart()
+    beside.envoy.wait_live()
+    check_split(run_load(url(beside), 1000))
+    kept = run_load(url(beside), 100, headers={"x-seldon-route": IRIS2})
+    assert kept.by_route == {IRIS2: 100}, str(kept)
+
+
+def test_envoy_may_start_first(stage: Stage) -> None:
+    stage.write(experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris"))
+    stage.start("serve", envoy_first=True)
+    stage.wait_state("iris-ab")
+    check_split(run_load(url(stage), 1000))
+
+
+def test_reloaded_under_load(beside: Stage) -> None:
+    """Twenty changes of weights, candidates and mirror during ten thousand requests, and not one fails."""
+    shapes = [
+        experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris"),
+        experiment("iris-ab", {"iris": 50, "iris3": 50}, default="iris"),
+        experiment("iris-ab", {"iris": 1, "iris2": 1}, default="iris", mirror={"name": "iris3", "percent": 50}),
+        experiment("iris-ab", {"iris": 0, "iris2": 7, "iris3": 3}, default="iris"),
+    ]
+    with Load(url(beside), count=10_000) as load:
+        for number in range(20):
+            shape = shapes[number % len(shapes)]
+            beside.write(shape)
+            beside.wait_weights("iris-ab", [c["weight"] for c in shape["candidates"]])
+            load.wait_for(400)
+        result = load.finish()
+    assert (result.failed, result.total) == (0, 10_000), str(result)
+    assert set(result.by_route) <= {IRIS, IRIS2, ":iris3_1:"}, str(result)
+
+
+def test_the_split_never_lags_behind_what_was_acknowledged(beside: Stage) -> None:
+    """Once a change is reported as live, not one request goes by the old weights: 50/50, 0/100, 30/70."""
+    for weights, allowed in (([50, 50], {IRIS, IRIS2}), ([0, 100], {IRIS2}), ([30, 70], {IRIS, IRIS2})):
+        beside.write(experiment("iris-ab", dict(zip(("iris", "iris2"), weights, strict=True)), default="iris"))
+        beside.wait_weights("iris-ab", weights)
+        result = run_load(url(beside), 400)
+        assert (set(result.by_route), result.failed) == (allowed, 0), str(result)
+
+
+@pytest.mark.parametrize("extproc_is", ["up", "dead", "hung"])
+def test_a_client_cannot_steer_itself(beside: Stage, extproc_is: str) -> None:
+    """Internal headers of a client have no effect and are not seen upstream, whatever extproc is doing."""
+    if extproc_is == "dead":
+        beside.extproc.kill()
+    elif extproc_is == "hung":
+        beside.extproc.signal(signal.SIGSTOP)
+    evil = {
+        "x-extproc-route": "iris-ab/iris2",
+        "x-extproc-mirror": "iris-ab",
+        "X-Extproc-Anything": "1",
+        "seldon-internal-model": "iris3_1",
+    }
+    result = run_load(url(beside), 600, headers=evil)
+    check_split(result)
+    for server in (beside.iris, beside.iris2):
+        for request in server.requests:
+            seen = {name for name, _ in request.headers if name.startswith("x-extproc-")}
+            assert not seen, request
+            assert request.header("seldon-internal-model") in {"iris_1", "iris2_2"}
+    if extproc_is == "hung":
+        beside.extproc.signal(signal.SIGCONT)

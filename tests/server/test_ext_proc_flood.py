@@ -1,0 +1,99 @@
+"""Very many streams, and clients that take nothing: memory stays bounded and everyone else is served."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+from extproc.server.ext_proc import ExtProc
+from tests.fixtures.ext_proc import captured
+from tests.harness.waiting import eventually_async
+from tests.server.exchange import FIRST, PUBLISHED, answers, connected, counting, reply, serving
+from tests.server.http2 import Http2
+
+NO_TOKEN = captured("intercepted-no-token")
+STREAMS: Final = 10_000
+CONNECTIONS: Final = 4
+PER_STREAM: Final = 64 * 1024  # bytes; about 25 kB are used
+MEBIBYTE: Final = 1024 * 1024
+FRAME_HEAD: Final = 5  # what gRPC puts before each message
+
+
+def resident() -> int:
+    """This process's resident memory in bytes (proc(5))."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+async def settled(saying: str, tasks: int) -> None:
+    await eventually_async(
+        lambda: len(asyncio.all_tasks()), within=60, saying=saying, until=lambda running: running <= tasks
+    )
+
+
+async def test_ten_thousand_open_streams_are_answered_and_forgotten() -> None:
+    async with serving(ExtProc(PUBLISHED, draw=lambda: FIRST)) as server, connected(server.port) as channel:
+        assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
+        calm, before = len(asyncio.all_tasks()), resident()
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(Http2.connect(server.port)) for _ in range(CONNECTIONS)]
+            for _ in range(STREAMS // CONNECTIONS):
+                for client in clients:
+                    await client.send(client.open(), NO_TOKEN)
+            await eventually_async(
+                lambda: sum(len(client.data) for client in clients),
+                within=60,
+                saying="every stream is answered",
+                until=STREAMS.__eq__,
+            )
+            length = FRAME_HEAD + len(reply(FIRST))
+            assert {count for client in clients for count in client.data.values()} == {length}
+            assert not any(client.resets or client.goaway for client in clients)
+            # All are still open, and one more is served.
+            assert len(asyncio.all_tasks()) >= STREAMS
+            assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
+            assert resident() - before < STREAMS * PER_STREAM
+        await settled("the tasks of all streams have ended", calm)
+        assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
+
+
+async def test_a_client_that_never_reads_is_held_up_and_costs_nobody_else() -> None:
+    draw, drawn = counting(FIRST)
+    async with serving(ExtProc(PUBLISHED, draw=draw)) as server, connected(server.port) as channel:
+        async with Http2.connect(server.port, stream_window=0) as client:
+            stream = client.open()
+
+            async def push() -> None:
+                while True:
+                    await client.send(stream, NO_TOKEN * 100)  # a field that is given repeatedly counts once
+
+            pushing = asyncio.create_task(push())
+            await eventually_async(lambda: client.held_up, within=10, saying="the client is held up")
+            for answered in range(1, 21):
+                client.ping()
+                await eventually_async(
+                    lambda: client.acks, within=10, saying="a ping comes back", until=answered.__le__
+                )
+            assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
+            assert client.held_up
+            assert client.sent < MEBIBYTE
+            assert not client.data
+            assert len(drawn) - 1 <= 2, "messages are taken in while their answers can't be written"
+            pushing.cancel()
+        assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
+
+
+async def test_streams_that_are_reset_at_once_are_forgotten() -> None:
+    async with serving(ExtProc(PUBLISHED, draw=lambda: FIRST)) as server, connected(server.port) as channel:
+        assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
+        calm = len(asyncio.all_tasks())
+        ways: list[Callable[[Http2, int], None]] = [Http2.reset, lambda *_: None]
+        async with Http2.connect(server.port) as client:
+            for n in range(1000):
+                stream = client.open()
+                if n % 3:
+                    await client.send(stream, NO_TOKEN)
+                ways[n % 2](client, stream)
+        await settled("the tasks of all streams have ended", calm)
+        assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
