@@ -18,10 +18,10 @@ from extproc.control.store import Store
 from extproc.server.admin import AdminServer
 from extproc.server.ads import AdsService
 from extproc.server.changes import Changes
-from extproc.server.envoy import EnvoyProcess
+from extproc.server.envoy import EnvoyOptions, EnvoyProcess, find_envoy
 from extproc.server.ext_proc import ExtProc
 from extproc.server.grpc_server import GrpcServer
-from extproc.server.ports import free_port
+from extproc.server.ports import demand_free, free_port
 from extproc.server.readiness import ReadinessWatch
 from extproc.settings import Settings
 from extproc.sources.files import FileSource
@@ -77,6 +77,9 @@ class App:
         settings = self._settings
         async with AsyncExitStack() as stack:
             stack.callback(self._store.close)
+            if settings.embedded_envoy:
+                demand_free(settings.inference_host, self._inference_port, "--inference-port")
+                demand_free("127.0.0.1", self._envoy_admin_port, "--envoy-admin-port")
             source = FileSource(settings.resources)
             stack.callback(source.close)
             self._changes.lifecycle.resume()
@@ -148,14 +151,10 @@ class App:
         host = settings.grpc_host if settings.grpc_host not in WILDCARDS else "127.0.0.1"
         config = bootstrap(Options(envoy_admin_port=self._envoy_admin_port, grpc_host=host, grpc_port=grpc_port))
         inference = f"http://127.0.0.1:{self._inference_port}"
-        return EnvoyProcess(
-            config,
-            settings.state_dir,
-            admin_port=self._envoy_admin_port,
-            binary=settings.envoy,
-            concurrency=settings.envoy_concurrency,
-            on_ready=lambda: self._say(f"ready: inference {inference} {where}"),
+        options = EnvoyOptions(
+            find_envoy(settings.envoy), settings.state_dir, self._envoy_admin_port, settings.envoy_concurrency
         )
+        return EnvoyProcess(config, options, lambda: self._say(f"ready: inference {inference} {where}"))
 
 
 def _now() -> datetime:

@@ -19,7 +19,7 @@ LAYERS = (
     ("cli",),
     ("app", "demo"),
     ("server",),
-    ("control", "sources", "telemetry"),
+    ("control", "sources", "telemetry", "inference"),
     ("wire", "xds"),
     ("core",),
     ("settings",),

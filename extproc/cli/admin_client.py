@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
@@ -16,7 +17,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from extproc import __version__
-from extproc.cli.admin_errors import AdminGarbled, AdminRefused, AdminUnreachable
+from extproc.cli.admin_errors import AdminGarbledError, AdminRefusedError, AdminUnreachableError
 from extproc.cli.plain import plain
 from extproc.errors import Problem
 
@@ -43,8 +44,8 @@ class Answer:
 class AdminClient:
     """One extproc's admin HTTP at `url` (`http://host:port`, https and a path before `/api` allowed).
 
-    `within` is how long an answer may take, in seconds. Every method raises AdminUnreachable, AdminRefused or
-    AdminGarbled. Raises ValueError when `url` is none.
+    `within` is how long an answer may take, in seconds. Every method raises AdminUnreachableError, AdminRefusedError or
+    AdminGarbledError. Raises ValueError when `url` is none.
     """
 
     def __init__(self, url: str, within: float = ANSWER_WITHIN) -> None:
@@ -109,7 +110,9 @@ class AdminClient:
         try:
             response, data = self._exchange(method, target, payload, sent)
         except (OSError, HTTPException, UnicodeError) as error:
-            raise AdminUnreachable(self.url, self._reason(error), may_have_changed=_may_have(method, error)) from error
+            raise AdminUnreachableError(
+                self.url, self._reason(error), may_have_changed=_may_have(method, error)
+            ) from error
         return self._answer(response, data, name)
 
     def _exchange(
@@ -120,10 +123,9 @@ class AdminClient:
         connection = kind(self._parts.hostname or "", self._parts.port or port, timeout=self._within)
         try:
             connection.connect()
-            try:
+            # A server that has read enough (413) may answer and close before it was sent everything.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body=payload, headers=dict(headers))
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # a server that has read enough (413) may answer and close before it was sent everything
             response = connection.getresponse()
             data = bytearray()
             while piece := response.read1(_PIECE):
@@ -157,7 +159,7 @@ class AdminClient:
         return Answer(response.status, document)
 
     def _garbled(self, what: str) -> NoReturn:
-        raise AdminGarbled(self.url, what)
+        raise AdminGarbledError(self.url, what)
 
     def _reason(self, error: Exception) -> str:
         match error:
@@ -191,14 +193,16 @@ def address(url: str) -> SplitResult:
 
 def _may_have(method: str, error: Exception) -> bool:
     """Whether a request of this method that failed so may have changed something."""
-    return method != "GET" and not isinstance(error, ConnectionRefusedError | socket.gaierror | UnicodeError | ssl.SSLError)
+    return method != "GET" and not isinstance(
+        error, ConnectionRefusedError | socket.gaierror | UnicodeError | ssl.SSLError
+    )
 
 
 def _no_number(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _refusal(status: int, document: Document, name: str) -> AdminRefused:
+def _refusal(status: int, document: Document, name: str) -> AdminRefusedError:
     """The refusal that problem details tell; whatever they lack or garble is left out."""
     found = document.get("problems")
     problems = [
@@ -207,7 +211,7 @@ def _refusal(status: int, document: Document, name: str) -> AdminRefused:
         if isinstance(item, dict)
     ]
     title = _text(document.get("title")) or f"refused with status {status}"
-    return AdminRefused(status, title, _text(document.get("detail")), problems, name)
+    return AdminRefusedError(status, title, _text(document.get("detail")), problems, name)
 
 
 def _text(value: object) -> str:

@@ -8,11 +8,10 @@ from extproc.errors import ExtprocError, Problem
 
 # By status code: what the person at the command line can do. `{name}` is the experiment's.
 _NEXT: Final[Mapping[int, str]] = {
-    404: "`extproc experiment list` shows every experiment.",
     409: "Nothing was changed. `extproc experiment list` shows who owns what.",
     412: (
-        "Nothing was changed. Read it as it is now with `extproc experiment get {name}`, make your change to that,"
-        " and give its revision to --if-match."
+        "Nothing was changed. `extproc experiment history {name}` shows what was changed since, and `extproc experiment"
+        " get {name}` how it is: make your change to that, and give the new revision to --if-match."
     ),
     413: "Nothing was changed. Is this the right file? A specification has at most 1 MiB.",
     422: "Nothing was changed. Correct what is named above, and run the command again.",
@@ -26,19 +25,21 @@ _NEXT: Final[Mapping[int, str]] = {
 _NEXT_TO_A_FAULT: Final = "This is a fault of extproc; its log holds the reason."
 
 
-class AdminUnreachable(ExtprocError):
+class AdminUnreachableError(ExtprocError):
     """No answer came; `reason` says in a few words why. A change that was sent may have been made."""
 
     def __init__(self, url: str, reason: str, *, may_have_changed: bool = False) -> None:
         self.reason = reason
-        after = " Whether the change was made is not known: to run the command again is safe." if may_have_changed else ""
+        after = (
+            " Whether the change was made is not known: to run the command again is safe." if may_have_changed else ""
+        )
         super().__init__(
             f"{url}: {reason}\nIs extproc running there? Start it with `extproc up`, or give the address of its admin"
             f" HTTP with --admin or EXTPROC_ADMIN.{after}"
         )
 
 
-class AdminGarbled(ExtprocError):
+class AdminGarbledError(ExtprocError):
     """Something answered, and not as extproc's admin HTTP does."""
 
     def __init__(self, url: str, what: str) -> None:
@@ -48,7 +49,7 @@ class AdminGarbled(ExtprocError):
         )
 
 
-class AdminRefused(ExtprocError):
+class AdminRefusedError(ExtprocError):
     """extproc understood and said no, with problem details (RFC 9457). `status` is the HTTP status code."""
 
     def __init__(self, status: int, title: str, detail: str, problems: Iterable[Problem], name: str = "") -> None:
@@ -68,6 +69,6 @@ class AdminRefused(ExtprocError):
         repeated = any(problem.message in self.detail for problem in self.problems)
         yield self.title if repeated else self.brief
         yield from (f"  {problem}" for problem in self.problems)
-        following = _NEXT.get(self.status, _NEXT_TO_A_FAULT if self.status >= 500 else "")  # noqa: PLR2004
+        following = _NEXT.get(self.status, _NEXT_TO_A_FAULT if self.status >= 500 else "")
         if following:
             yield following.format(name=name or "NAME")

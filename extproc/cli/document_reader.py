@@ -1,4 +1,4 @@
-"""One object of a JSON document, read field by field: each answer has the type that was asked for, or Misfit is raised.
+"""One object of a JSON document, read field by field: of the type that was asked for, or MisfitError is raised.
 
 null means absent. Texts come out fit for one line of a terminal.
 """
@@ -15,14 +15,17 @@ _WHOLE_MAX: Final = 2**63 - 1
 _REQUIRED: Final[Any] = object()
 
 
-class Misfit(Exception):  # noqa: N818 (its catcher, who knows the address, makes an error of it)
-    """A document is not what extproc sends; the message names the place and what is wrong there."""
+class MisfitError(Exception):
+    """A document is not what extproc sends; the message names the place and what is wrong there.
+
+    Whoever reads knows where it came from and makes an error for a user of it.
+    """
 
 
 class Reader:
-    """The object `value`, which stands at `path` of its document. Every method raises Misfit.
+    """The object `value`, which stands at `path` of its document. Every method raises MisfitError.
 
-    A field that is absent gives `otherwise`, or Misfit where none is given.
+    A field that is absent gives `otherwise`, or MisfitError where none is given.
     """
 
     def __init__(self, value: object, path: str = "") -> None:
@@ -95,6 +98,4 @@ class Reader:
         return f"{self._path}.{plain(key)}" if self._path else plain(key)
 
     def _refuse(self, key: str, what: str) -> NoReturn:
-        raise Misfit(f"{(self._at(key) if key else self._path) or 'the document'} {what}")
-
-
+        raise MisfitError(f"{(self._at(key) if key else self._path) or 'the document'} {what}")

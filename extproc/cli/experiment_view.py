@@ -1,26 +1,24 @@
 """The REST documents of experiments as values that can be shown: checked, and fit for a terminal.
 
-A server of another version, or something that is no extproc at all, ends in Misfit and never in a half-drawn table.
+A server of another version, or something that is no extproc at all, ends in MisfitError, never in a half-drawn table.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from extproc.cli.document_reader import Misfit, Reader
+from extproc.cli.document_reader import Reader
 from extproc.errors import Problem
-
-__all__ = ["CandidateView", "EventView", "ExperimentView", "Misfit", "MirrorView", "RevisionView", "SpecView"]
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateView:
-    """One candidate; `share` is 0 to 1, `requests` is None where they are not counted."""
+    """One candidate; `share` is 0 to 1; `ready` and `requests` are None where they are not known."""
 
     name: str
     weight: int
     share: float
-    ready: bool
+    ready: bool | None
     route: str
     requests: int | None
 
@@ -30,7 +28,7 @@ class CandidateView:
             document.text("name"),
             document.whole("weight"),
             document.number("share"),
-            document.flag("ready"),
+            document.flag("ready", None),
             document.text("route", ""),
             document.whole("requests", None),
         )
@@ -42,7 +40,7 @@ class MirrorView:
 
     name: str
     percent: float
-    ready: bool
+    ready: bool | None
     requests: int | None
 
     @classmethod
@@ -50,7 +48,7 @@ class MirrorView:
         return cls(
             document.text("name"),
             document.number("percent"),
-            document.flag("ready"),
+            document.flag("ready", None),
             document.whole("requests", None),
         )
 
@@ -106,7 +104,7 @@ class ExperimentView:
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | Reader) -> Self:
-        """Raises Misfit."""
+        """Raises MisfitError."""
         reader = document if isinstance(document, Reader) else Reader(document)
         conditions = reader.inside("conditions", None)
         mirror = reader.inside("mirror", None)
@@ -172,7 +170,7 @@ class RevisionView:
 
 
 def listed(document: Mapping[str, Any]) -> tuple[tuple[ExperimentView, ...], tuple[RefusedView, ...]]:
-    """What a list of experiments holds. Raises Misfit."""
+    """What a list of experiments holds. Raises MisfitError."""
     reader = Reader(document)
     return (
         tuple(ExperimentView.of(item) for item in reader.each("experiments", required=True)),
@@ -181,5 +179,5 @@ def listed(document: Mapping[str, Any]) -> tuple[tuple[ExperimentView, ...], tup
 
 
 def revisions(document: Mapping[str, Any]) -> tuple[RevisionView, ...]:
-    """What a history holds, oldest first. Raises Misfit."""
+    """What a history holds, oldest first. Raises MisfitError."""
     return tuple(RevisionView.of(item) for item in Reader(document).each("revisions", required=True))

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
 
 import click
 
 from extproc.inference.call import base_url, model_name
 from extproc.inference.headers import Headers, header
+from extproc.names import ROUTE_HEADER
 
-CONCURRENCY_MAX = 1000  # each is a connection, and a user may have 1,024 files open
+CONCURRENCY_MAX: Final = 1000  # each is a connection, and a user may have 1,024 files open
 
 
 def _checked(parse: Callable[[str], str]) -> Callable[[click.Context, click.Parameter, str], str]:
@@ -62,7 +63,9 @@ def _finite(_context: click.Context, _parameter: click.Parameter, value: float |
 @click.option("--grpc", is_flag=True, help="Call over gRPC instead of REST.")
 @click.option("--sticky", is_flag=True, help="Stay with the candidate of the last answer, from run to run.")
 @click.option("--show-headers", is_flag=True, help="Print the (first) request's and answer's headers, to stderr.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How.")
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
+)
 @click.option(
     "--inference",
     metavar="URL",
@@ -93,22 +96,7 @@ def _finite(_context: click.Context, _parameter: click.Parameter, value: float |
     callback=_finite,
     help="How many seconds one request may take.",
 )
-def infer(
-    model: str,
-    data: str | None,
-    file: BinaryIO | None,
-    iterations: int | None,
-    seconds: float | None,
-    concurrency: int,
-    grpc: bool,
-    sticky: bool,
-    show_headers: bool,
-    output: str,
-    inference: str,
-    admin: str,
-    headers: Headers,
-    timeout: float,
-) -> None:
+def infer(data: str | None, file: BinaryIO | None, headers: Headers, **flags: Any) -> None:
     """Send V2 inference requests to MODEL through Envoy.
 
     MODEL is a model, EXPERIMENT.experiment or PIPELINE.pipeline. DATA is the JSON body, in the form of REST or of gRPC;
@@ -117,26 +105,10 @@ def infer(
     """
     if data is not None and file is not None:
         raise click.UsageError("DATA and -f both give a body: leave one out.")
-    if concurrency > 1 and iterations is None and seconds is None:
+    if flags["concurrency"] > 1 and flags["iterations"] is None and flags["seconds"] is None:
         raise click.UsageError("--concurrency needs -i N or --seconds S.")
-    if sticky and any(name.lower() == ROUTE_HEADER for name, _ in headers):
+    if flags["sticky"] and any(name.lower() == ROUTE_HEADER for name, _ in headers):
         raise click.UsageError(f"--sticky sends {ROUTE_HEADER} itself: leave out the --header.")
-    from extproc.cli.infer_run import Order, run  # noqa: PLC0415 (imports that `--help` does not need)
+    from extproc.cli.infer_run import Order, run  # half a second of imports that `--help` does not need
 
-    run(
-        Order(
-            model,
-            file.read() if file else data,
-            headers,
-            timeout,
-            inference,
-            admin,
-            iterations,
-            seconds,
-            concurrency,
-            grpc,
-            sticky,
-            show_headers,
-            output == "json",
-        )
-    )
+    run(Order(body=file.read() if file else data, headers=headers, **flags))

@@ -1,4 +1,4 @@
-"""Text from elsewhere, fit for one line of a terminal: nothing in it can move the cursor, set a colour or forge a line."""
+"""Text from elsewhere, fit for a terminal: nothing in it can move the cursor, set a colour or begin a line."""
 
 
 def plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """`extproc up` and `extproc serve`: flags and environment into Settings, and the app run to its end."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -87,6 +88,8 @@ def _run(log_level: str, retention: float, **flags: Any) -> None:
     settings = Settings(retention=timedelta(hours=retention), **flags)
     logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("grpc").setLevel(logging.WARNING)  # it has a line for every stream that ends
+    # Else gRPC writes a line about fork() whenever Envoy is started; no process here goes on without an exec.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from extproc.app import run
 
     run(settings, click.echo)

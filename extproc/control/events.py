@@ -72,7 +72,7 @@ def _between(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[tupl
     if before.spec != after.spec:
         yield "updated", _weights(after)
     yield from _acceptance(before, after)
-    if before.accepted:  # until then nobody could know whether a candidate is ready
+    if before.state is not ExperimentState.PENDING:  # until then readiness is what it waits for
         yield from _readiness(before, after)
     if before.state is not after.state:
         yield after.state.value.lower(), after.reason

@@ -15,7 +15,7 @@ _NOBODY: Final = {
     "unresolved": "check the host's name in --inference {url}",
     "tls": "check whether --inference {url} is meant to be http:// or https://",
 }
-_NOT_RUNNING: Final = "is `extproc up` running? Give Envoy's inference port with --inference, {url} is asked now"
+_NOT_RUNNING: Final = "is `extproc up` running? Give the URL of Envoy's inference port with --inference"
 
 # Where Envoy answered by itself, so that there is no route token, or nothing came.
 _ENVOY: Final = {
@@ -49,14 +49,15 @@ _DETAIL_MAX: Final = 300  # characters of an answer that a message quotes
 
 def explain(answer: Answer, call: Call, admin: str) -> str:
     """Why `answer` failed, and what to do next."""
+    detail = _short(answer.detail or _error(answer.body))
     if not answer.reached:
         advice = _NOBODY.get(answer.code, _NOT_RUNNING)
+        said = f"{call.url} can't be reached ({detail})"
     else:
         advice = (_CANDIDATE if answer.route else _ENVOY).get(answer.code, _ELSE)
-    detail = _short(answer.detail or _error(answer.body))
-    said = f"{answer.code} ({detail})" if detail else answer.code
-    who = f"{call.url}, route {answer.route}" if answer.route else call.url
-    return f"{said} from {who}: {advice.format(url=call.url, model=call.model, admin=admin)}"
+        who = f"{call.url}, route {answer.route}" if answer.route else call.url
+        said = f"{answer.code} from {who}" + (f" ({detail})" if detail else "")
+    return f"{said}: {advice.format(url=call.url, model=call.model, admin=admin)}"
 
 
 def _error(body: bytes) -> str:

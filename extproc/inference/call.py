@@ -12,6 +12,8 @@ from extproc.inference.headers import Headers
 # that are not extproc's, so this is wider than a resource's name: all that can stand in a path as it is.
 _MODEL: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]{1,200}")
 
+_LIKE: Final = "write it like http://127.0.0.1:9000"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -64,13 +66,14 @@ def base_url(text: str) -> str:
     """`text` as a URL that paths can be put behind: no slash at its end. Raises ValueError."""
     try:
         parts = urlsplit(text)
-        host, _port = parts.hostname, parts.port
+        port = parts.port
     except ValueError as error:
-        raise ValueError(f"is no URL ({error}): write it like http://127.0.0.1:9000") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError(f"{text!r} is no URL: write it like http://127.0.0.1:9000")
-    if parts.username or parts.password:
+        raise ValueError(f"is no URL ({error}): {_LIKE}") from error
+    if "@" in parts.netloc:  # said first, so that no message quotes the password
         raise ValueError("holds a user or a password: send credentials with --header")
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not plain:
+        raise ValueError(f"{text!r} is no URL of a server: {_LIKE}")
     if parts.query or parts.fragment:
         raise ValueError(f"{text!r} has a query or a fragment: leave it out")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"

@@ -23,16 +23,17 @@ _OPTIONS: Final = (
 _BINARY: Final = "-bin"
 
 
-class NoGrpcCall(ExtprocError):
+class NoGrpcCallError(ExtprocError):
     """A Call has something that gRPC can't carry; the message says what."""
 
 
 @asynccontextmanager
 async def open_grpc(call: Call) -> AsyncIterator[Ask]:
-    """Gives what sends `call`, on one channel, closed at the end. Raises NoGrpcCall."""
+    """Gives what sends `call`, on one channel, closed at the end. Raises NoGrpcCallError."""
     metadata = ((MODEL_HEADER, call.model), *_metadata(call.headers))
     async with _channel(call.url) as channel:
-        infer = channel.unary_unary(MODEL_INFER)  # without serialisers: bytes in, bytes out
+        # Without serialisers: bytes in, bytes out.
+        infer: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(MODEL_INFER)
 
         async def ask(route: str) -> Answer:
             sent = (*metadata, (ROUTE_HEADER, route)) if route else metadata
@@ -65,7 +66,7 @@ async def open_grpc(call: Call) -> AsyncIterator[Ask]:
 def _channel(url: str) -> grpc.aio.Channel:
     parts = urlsplit(url)
     if parts.path:
-        raise NoGrpcCall(f"{url} has a path, and a gRPC call can't be put behind one: leave out {parts.path}")
+        raise NoGrpcCallError(f"{url} has a path, and a gRPC call can't be put behind one: leave out {parts.path}")
     if parts.scheme == "https":
         target = parts.netloc if parts.port else f"{parts.netloc}:443"
         return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=_OPTIONS)
@@ -78,9 +79,9 @@ def _metadata(headers: Headers) -> tuple[tuple[str, str | bytes], ...]:
     for name, value in headers:
         key = name.lower()
         if key.startswith("grpc-") or set(key) & set("!#$%&'*+^`|~"):
-            raise NoGrpcCall(f"the header {name} can't be sent over gRPC: leave it out, or call without --grpc")
+            raise NoGrpcCallError(f"the header {name} can't be sent over gRPC: leave it out, or call without --grpc")
         if not key.endswith(_BINARY) and not value.isascii():
-            raise NoGrpcCall(f"the value of {name} is not ASCII, which gRPC can't carry: call it {name}{_BINARY}")
+            raise NoGrpcCallError(f"the value of {name} is not ASCII, which gRPC can't carry: call it {name}{_BINARY}")
         pairs.append((key, value.encode() if key.endswith(_BINARY) else value))
     return tuple(pairs)
 

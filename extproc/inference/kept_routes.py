@@ -18,12 +18,12 @@ from extproc.errors import ExtprocError
 _TOKENS: Final = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
-class RouteNotKept(ExtprocError):
+class RouteNotKeptError(ExtprocError):
     """There is no state folder of the user's, or it can't be written."""
 
 
 def state_folder(environment: Mapping[str, str]) -> Path:
-    """Where state of this user is kept. Raises RouteNotKept for a user without a home.
+    """Where state of this user is kept. Raises RouteNotKeptError for a user without a home.
 
     XDG Base Directory Specification: a relative path in XDG_STATE_HOME is to be ignored.
     """
@@ -33,7 +33,7 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     try:
         home = Path(environment.get("HOME") or "~").expanduser()
     except RuntimeError as error:
-        raise RouteNotKept("there is no home folder to keep the route token in: set XDG_STATE_HOME") from error
+        raise RouteNotKeptError("there is no home folder to keep the route token in: set XDG_STATE_HOME") from error
     return home / ".local" / "state" / "extproc"
 
 
@@ -53,7 +53,7 @@ class KeptRoutes:
         return route if isinstance(route, str) and _TOKENS.fullmatch(route) else ""
 
     def keep(self, url: str, model: str, route: str) -> None:
-        """Keep `route` until another is kept. Raises RouteNotKept."""
+        """Keep `route` until another is kept. Raises RouteNotKeptError."""
         file = self._file(url, model)
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -67,7 +67,7 @@ class KeptRoutes:
                     Path(fresh.name).unlink(missing_ok=True)
                     raise
         except OSError as error:
-            raise RouteNotKept(
+            raise RouteNotKeptError(
                 f"the route token can't be kept in {self._folder} ({error.strerror}): make it writable, or set"
                 " XDG_STATE_HOME to a folder that is"
             ) from error

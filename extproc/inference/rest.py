@@ -1,5 +1,6 @@
 """A Call over REST: `POST /v2/models/<model>/infer`, on kept-alive connections."""
 
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -9,8 +10,8 @@ from typing import Final
 import aiohttp
 from multidict import CIMultiDict
 
+from extproc import __version__
 from extproc.inference.call import Answer, Ask, Call
-from extproc.inference.headers import Headers
 from extproc.names import MODEL_HEADER, ROUTE_HEADER
 
 _SUCCESSFUL: Final = range(200, 300)  # RFC 9110 section 15.3
@@ -31,7 +32,13 @@ _FAILURES: Final[tuple[tuple[type[BaseException], str, bool], ...]] = (
 async def open_rest(call: Call, connections: int) -> AsyncIterator[Ask]:
     """Gives what sends `call`, on at most so many connections, each closed at the end."""
     url = f"{call.url}/v2/models/{call.model}/infer"
-    fixed = CIMultiDict([("content-type", "application/json"), (MODEL_HEADER, call.model)])
+    fixed = CIMultiDict(
+        [
+            ("content-type", "application/json"),
+            ("user-agent", f"extproc/{__version__}"),
+            (MODEL_HEADER, call.model),
+        ]
+    )
     for name in {name for name, _ in call.headers}:
         fixed.popall(name, None)
     fixed.extend(call.headers)
@@ -68,4 +75,6 @@ async def open_rest(call: Call, connections: int) -> AsyncIterator[Ask]:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """In a few words: where the system has words for it, its own, without aiohttp's framing."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else str(error) or type(error).__name__

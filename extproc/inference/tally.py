@@ -6,15 +6,23 @@ asked. Latencies are those of answers without failure.
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from extproc.core.tokens import tokens
 from extproc.inference.call import Answer
-from extproc.inference.configured import Configured
 from extproc.inference.statistics import percentile, wilson
 from extproc.names import PIPELINE_SUFFIX
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A configured candidate: `share` is 0 to 1; `route` is its token, empty for a model that nothing defines."""
+
+    name: str
+    route: str
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,8 @@ class Summary:
 class _Row:
     requests: int = 0
     failed: int = 0
-    seconds: array[float] = field(default_factory=lambda: array("d"))
+    # Eight bytes each; quoted, because Python 3.11's array takes no parameter at runtime.
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
 
 
 class Tally:
@@ -88,14 +97,13 @@ class Tally:
         else:
             row.failed += 1
 
-    def summary(self, seconds: float, configured: Configured | None = None) -> Summary:
+    def summary(self, seconds: float, configured: Sequence[Candidate] = ()) -> Summary:
         """All of it, after `seconds` seconds: the configured candidates in their order, then whoever else answered."""
         answered = sum(row.requests for row in self._rows.values())
-        listed = configured.candidates if configured else ()
         # A candidate that no Model defines has no token, and so no answers; its row must not be the tokenless one.
-        known = {candidate.route for candidate in listed if candidate.route}
+        known = {candidate.route for candidate in configured if candidate.route}
         lines = [
-            _line(c.name, c.route, self._rows.get(c.route) if c.route else None, answered, c.share) for c in listed
+            _line(c.name, c.route, self._rows.get(c.route) if c.route else None, answered, c.share) for c in configured
         ]
         lines += [
             _line(_name(route), route, row, answered, None)
@@ -105,7 +113,7 @@ class Tally:
         return Summary(
             self.requests,
             self.failures.total(),
-            seconds,
+            round(seconds, 3),
             tuple(lines),
             dict(self.failures.most_common()),
             _latency(second for row in self._rows.values() for second in row.seconds),

@@ -4,9 +4,9 @@ Nothing a client does may hurt another stream or the server. Each phase is answe
 ever answered with a change. Protocol: envoy/service/ext_proc/v3/external_processor.proto.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Final
@@ -66,9 +66,11 @@ class ExtProc:
         """Nothing to do: Envoy ends a stream as soon as it has its answer."""
 
     async def _process(self, _: AsyncIterator[bytes], context: Context) -> None:
-        # The stream was reset between two of our steps. That is an end like any other, nothing to report.
-        with suppress(grpc.aio.InternalError):
+        try:
             await self._answer(context)
+        except grpc.aio.InternalError as error:
+            # The client was gone before our write: a cancellation, only that gRPC did not know of it in time.
+            raise asyncio.CancelledError from error
 
     async def _answer(self, context: Context) -> None:
         published = self._published

@@ -31,6 +31,8 @@ OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     # Streams that wait to be picked up. gRPC by default turns away at random what comes after the first 1,000.
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 20_000),
+    # Without probing the bandwidth, gRPC takes in 64 KiB of a stream ahead of us, with it up to 6 MiB.
+    ("grpc.http2.bdp_probe", 0),
     # One limit for all services: request headers are at most 60 KiB by default in Envoy, but an ADS subscription may
     # name thousands of resources. What is sent has no limit.
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
@@ -62,20 +64,17 @@ class GrpcServer:
 
         Raises ExtprocError when the address can't be listened on.
         """
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if refusal := _refusal(host, port):
+            raise _not_listening(address, refusal)
         health = health or Health()
         served = (*services, health)
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers([service.handler() for service in served])
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        refusal = _refusal(host, port)
         try:
-            bound = 0 if refusal else server.add_insecure_port(address)
-        except RuntimeError as error:
-            refusal = str(error)
-        if refusal:
-            raise ExtprocError(
-                f"the gRPC port {address} can't be listened on ({refusal}): choose another with --grpc-port"
-            )
+            bound = server.add_insecure_port(address)
+        except RuntimeError as error:  # someone took the port since we looked
+            raise _not_listening(address, str(error)) from error
         await server.start()
         return cls(server, bound, health, served)
 
@@ -89,6 +88,10 @@ class GrpcServer:
         for service in self._services:
             service.end_streams()
         await stopped
+
+
+def _not_listening(address: str, reason: str) -> ExtprocError:
+    return ExtprocError(f"the gRPC port {address} can't be listened on ({reason}): choose another with --grpc-port")
 
 
 def _refusal(host: str, port: int) -> str:

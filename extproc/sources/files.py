@@ -37,11 +37,14 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """`doubtful`: a file is gone, or is new and being written; `again`: not all could be read as it is now."""
+    """`doubtful`: a file is gone, or is new and being written.
+
+    `again`: in how many seconds another look is due though nothing happens; None for never.
+    """
 
     documents: tuple[Document, ...]
     doubtful: bool
-    again: bool
+    again: float | None
 
 
 class FileSource:
@@ -76,9 +79,10 @@ class FileSource:
             look = await self._beside()
             now = time.monotonic()
             doubtful_since = (doubtful_since or now) if look.doubtful else None
-            wait = 0.0 if look.again else None
+            wait = look.again
             if doubtful_since is not None and now < doubtful_since + PATIENCE:
-                wait = 0.0 if look.again else doubtful_since + PATIENCE - now
+                rest = doubtful_since + PATIENCE - now
+                wait = rest if wait is None else min(wait, rest)
             elif look.documents != self._published:
                 doubtful_since = None
                 if self._publish(look):
@@ -132,18 +136,19 @@ class FileSource:
         documents: list[Document] = []
         for _ in range(ROUNDS):
             self._absorb()
+            self._writing.begin(time.monotonic())
             self._stirred = False
             self._cover()
             documents = [d for place in self._survey.places if (d := self._document(place)) is not None]
             self._absorb()
-            self._writing.keep({place.path for place in self._survey.places})
+            self._writing.keep({place.path for place in self._survey.places}, self._survey.concerns)
             if not (self._stirred or self._writing.restless):
                 break
         if self._watch.trouble:
             documents.append(_unreadable("inotify", self._watch.trouble))
         new_and_busy = any(_is_busy(d) and d not in self._published for d in documents)
         gone = self._held.keys() - {document.origin for document in documents}
-        again = self._stirred or self._writing.restless or self._writing.unsure
+        again = 0.0 if self._stirred or self._writing.restless else self._writing.unsure
         return _Look(tuple(documents), doubtful=new_and_busy or bool(gone), again=again)
 
     def _cover(self) -> None:

@@ -53,38 +53,38 @@ _RAW: Final = {
 _LENGTH: Final = struct.Struct("<I")
 
 
-class NotAnInferenceRequest(ExtprocError):
+class NotAnInferenceRequestError(ExtprocError):
     """A body can't be sent as a V2 inference request; the message says where and why."""
 
 
 def json_body(text: str | bytes) -> dict[str, Json]:
-    """The JSON object in `text`. Raises NotAnInferenceRequest."""
+    """The JSON object in `text`. Raises NotAnInferenceRequestError."""
     try:
         body = json.loads(text)
     except json.JSONDecodeError as error:
-        raise NotAnInferenceRequest(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+        raise NotAnInferenceRequestError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise NotAnInferenceRequest("is no JSON text: save it as UTF-8, without deep nesting") from error
+        raise NotAnInferenceRequestError("is no JSON text: save it as UTF-8, without deep nesting") from error
     if not isinstance(body, dict):
-        raise NotAnInferenceRequest(f'must be an object like {{"inputs": […]}}, not {shown(body)}')
+        raise NotAnInferenceRequestError(f'must be an object like {{"inputs": […]}}, not {shown(body)}')
     return body
 
 
 def model_infer_request(body: Mapping[str, Json], model: str) -> bytes:
     """`body` as a serialised ModelInferRequest; `model` is its `model_name` unless the body has one.
 
-    Raises NotAnInferenceRequest.
+    Raises NotAnInferenceRequestError.
     """
     fields: dict[str, Json] = {"model_name": model, **body, "parameters": _parameters(body.get("parameters"))}
     for key, convert in (("inputs", _input), ("outputs", _output)):
         tensors = body.get(key, [])
         if not isinstance(tensors, list):
-            raise NotAnInferenceRequest(f"{key}: must be a list, not {shown(tensors)}")
+            raise NotAnInferenceRequestError(f"{key}: must be a list, not {shown(tensors)}")
         fields[key] = [convert(tensor, f"{key}[{i}]") for i, tensor in enumerate(tensors)]
     try:
         return json_format.ParseDict(fields, pb.ModelInferRequest()).SerializeToString()
     except json_format.ParseError as error:
-        raise NotAnInferenceRequest(str(error)) from error
+        raise NotAnInferenceRequestError(str(error)) from error
 
 
 def response_json(message: bytes) -> dict[str, Json] | None:
@@ -106,16 +106,16 @@ def response_json(message: bytes) -> dict[str, Json] | None:
 
 def _input(tensor: Json, path: str) -> Json:
     if not isinstance(tensor, dict):
-        raise NotAnInferenceRequest(f"{path}: must be an object, not {shown(tensor)}")
+        raise NotAnInferenceRequestError(f"{path}: must be an object, not {shown(tensor)}")
     fields = {**tensor, "parameters": _parameters(tensor.get("parameters"))}
     if "data" not in tensor:
         return fields
     datatype = tensor.get("datatype")
     field = _CONTENTS.get(datatype) if isinstance(datatype, str) else None
     if field is None:
-        raise NotAnInferenceRequest(
-            f"{path}.datatype: {shown(datatype)} can't be sent over gRPC with data: use one of {', '.join(_CONTENTS)}, or"
-            " give the values in raw_input_contents, in base64"
+        raise NotAnInferenceRequestError(
+            f"{path}.datatype: {shown(datatype)} can't be sent over gRPC with data: use one of {', '.join(_CONTENTS)},"
+            " or give the values in raw_input_contents, in base64"
         )
     values = list(_flat(fields.pop("data")))
     if datatype == "BYTES":
@@ -125,7 +125,7 @@ def _input(tensor: Json, path: str) -> Json:
 
 def _output(tensor: Json, path: str) -> Json:
     if not isinstance(tensor, dict):
-        raise NotAnInferenceRequest(f"{path}: must be an object, not {shown(tensor)}")
+        raise NotAnInferenceRequestError(f"{path}: must be an object, not {shown(tensor)}")
     return {**tensor, "parameters": _parameters(tensor.get("parameters"))}
 
 

@@ -41,10 +41,11 @@ def listener(options: Options, route_specifier: Json) -> Json:
                 codec_type="AUTO",
                 early_header_mutation_extensions=[_STRIP_CLIENT_HEADERS],
                 # https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge
-                # True, and nobody counts as internal: a client's `x-envoy-*` headers could otherwise set retries and
-                # timeouts of their own. `x-forwarded-for` gets the peer's address appended, behind another proxy too.
+                # With it a client's `x-envoy-*` headers are dropped, which could set retries and timeouts of their
+                # own. `x-forwarded-for` gets the peer's address appended, behind another proxy too. No address counts
+                # as internal, which is Envoy's default; an empty `internal_address_config` is not the same, it makes
+                # the loopback address internal (tried with 1.40).
                 use_remote_address=True,
-                internal_address_config={"unix_sockets": False, "cidr_ranges": []},
                 preserve_external_request_id=True,  # a client finds its request again in the model's log
                 normalize_path=True,
                 merge_slashes=True,

@@ -15,6 +15,8 @@ from extproc.xds.encode import Json, encode
 _ROUTE: Final = "envoy.config.route.v3.Route"
 _MATCH: Final = "envoy.config.route.v3.RouteMatch"
 
+_GRPC: Final = names.model_cluster("", "grpc")
+
 # A user's routes become part of the one virtual host in which all requests are looked up. They can't bring settings
 # for a host or a listener.
 _CONFIGURATION_FIELDS: Final = frozenset({"name", "virtual_hosts"})
@@ -56,6 +58,8 @@ def _type_problems(resource: PassThrough) -> list[Problem]:
 def _cluster_rules(resource: PassThrough) -> Iterator[Problem]:
     if resource.name in names.RESERVED_CLUSTERS:
         yield Problem("name", f"{resource.name!r} is a cluster of extproc itself: choose another name")
+    if resource.name.endswith(_GRPC):
+        yield Problem("name", f"ends in {_GRPC!r}, as the clusters of grpc_endpoints do: choose another name")
 
 
 def _route_rules(resource: PassThrough) -> Iterator[Problem]:

@@ -63,8 +63,8 @@ def test_a_mirror_that_goes_and_comes_back() -> None:
     assert told(gone, UP) == ["mirror_back"]
 
 
-def test_readiness_is_told_only_of_what_envoy_runs() -> None:
-    assert told(replace(DOWN, accepted=False), UP) == ["accepted", "active"]
+def test_readiness_is_told_only_once_it_runs() -> None:
+    assert told(replace(DOWN, state=ExperimentState.PENDING), UP) == ["active"]
 
 
 def test_the_chronicle_keeps_the_last_events_with_their_times() -> None:

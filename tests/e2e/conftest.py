@@ -1,6 +1,9 @@
-"""The stage as a fixture; what extproc and Envoy logged is shown when a test fails."""
+"""The stage as fixtures; what extproc and Envoy logged is shown when a test fails.
 
-from collections.abc import Iterator
+Starting everything costs seconds, so tests that change nothing share one stage for their module.
+"""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,3 +21,17 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
         yield built
     finally:
         built.close()
+
+
+@pytest.fixture(scope="module")
+def open_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Stage]]:
+    """Builds stages that last as long as the module."""
+    built: list[Stage] = []
+
+    def build() -> Stage:
+        built.append(Stage(tmp_path_factory.mktemp("stage")))
+        return built[-1]
+
+    yield build
+    for stage in built:
+        stage.close()

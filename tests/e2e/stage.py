@@ -110,6 +110,28 @@ class Stage:
             until=lambda status: status.get("state") == state,
         )
 
+    def apply(self, *resources: dict[str, Any], models: Iterable[dict[str, Any]] | None = None) -> None:
+        """`write`, and wait until Envoy runs exactly these experiments and every candidate is ready."""
+        self.write(*resources, models=models)
+        for resource in resources:
+            wanted = {"resource_type": "MODEL", **resource}
+
+            def running(name: str = resource["name"]) -> dict[str, Any]:
+                status = self.status(name)
+                spec = {"resource_type": "MODEL", **(status.get("spec") or {})}
+                return {"state": status.get("state"), **status.get("conditions", {}), "spec": spec}
+
+            eventually(
+                running,
+                within=15,
+                saying=f"{resource['name']} is ACTIVE as written: {wanted}",
+                until=lambda now, wanted=wanted: (
+                    now["state"] == "ACTIVE"  # type: ignore[misc]
+                    and now["accepted"]
+                    and now["spec"] == wanted
+                ),
+            )
+
     def wait_weights(self, name: str, weights: list[int], *, within: float = 10.0) -> dict[str, Any]:
         """Wait until extproc decides by these weights and Envoy has taken the routes."""
         return eventually(

@@ -1,11 +1,12 @@
 """Calls of the default model are split, sticky, mirrored, rewritten and labelled: extproc chooses, Envoy routes."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
+from tests.conftest import show_on_failure
 from tests.e2e.stage import Stage, experiment, model
-from tests.harness.load import run_load
+from tests.harness.load import Load, run_load
 from tests.harness.statistics import binomial_interval
 from tests.harness.waiting import eventually
 
@@ -13,13 +14,32 @@ MISS = 1e-9  # how often a statistical check may fail a right program
 IRIS, IRIS2 = ":iris_1:", ":iris2_2:"
 
 
-@pytest.fixture
-def running(stage: Stage) -> Stage:
-    stage.write(
-        experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris", mirror={"name": "iris3", "percent": 20})
-    )
+TRIAL = experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris", mirror={"name": "iris3", "percent": 20})
+
+
+@pytest.fixture(scope="module")
+def shared(open_stage: Callable[[], Stage]) -> Stage:
+    stage = open_stage()
+    stage.write(TRIAL)
     stage.start("up")
     stage.wait_state("iris-ab")
+    return stage
+
+
+@pytest.fixture
+def running(request: pytest.FixtureRequest, shared: Stage) -> Stage:
+    """The shared stage; tests change nothing but what the models remember."""
+    show_on_failure(request.node, lambda: ("extproc and Envoy", shared.tail()))
+    shared.forget()
+    return shared
+
+
+@pytest.fixture(scope="module")
+def changing(open_stage: Callable[[], Stage]) -> Stage:
+    """A running stage whose resources each test replaces by its own."""
+    stage = open_stage()
+    stage.write()
+    stage.start("up")
     return stage
 
 
@@ -83,17 +103,16 @@ def test_several_token_headers_are_read_as_one(running: Stage) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", "/infer", "/ready", "/versions/3/infer", "?x=1", "/infer?x=1&y=/v2/models/a"])
-def test_the_path_is_rewritten_to_the_served_name_for_candidate_and_mirror(stage: Stage, suffix: str) -> None:
-    stage.write(
+def test_the_path_is_rewritten_to_the_served_name_for_candidate_and_mirror(changing: Stage, suffix: str) -> None:
+    changing.forget()
+    changing.apply(
         experiment("iris-ab", {"iris": 0, "iris2": 1}, default="iris", mirror={"name": "iris3", "percent": 100})
     )
-    stage.start("up")
-    stage.wait_state("iris-ab")
-    assert stage.infer(f"/v2/models/iris{suffix}").status == 200
-    assert [r.path for r in stage.iris2.requests] == [f"/v2/models/iris-v2{suffix}"]
-    copy = eventually(lambda: stage.iris3.requests, within=5, saying="the copy arrives")
+    assert changing.infer(f"/v2/models/iris{suffix}").status == 200
+    assert [r.path for r in changing.iris2.requests] == [f"/v2/models/iris-v2{suffix}"]
+    copy = eventually(lambda: changing.iris3.requests, within=5, saying="the copy arrives")
     assert [r.path for r in copy] == [f"/v2/models/third{suffix}"]
-    assert stage.iris.requests == ()
+    assert changing.iris.requests == ()
 
 
 def test_models_get_their_internal_name_and_no_header_of_ours(running: Stage) -> None:
@@ -134,11 +153,10 @@ def test_which_endpoints_are_split(running: Stage, path: str, headers: dict[str,
     assert (set(result.by_route), result.failed) == ({IRIS, IRIS2} if split else {IRIS2}, 0), str(result)
 
 
-def test_without_a_default_only_the_experiment_s_own_endpoint_is_split(stage: Stage) -> None:
-    stage.write(experiment("trial", {"iris": 1, "iris2": 1}))
-    stage.start("up")
-    stage.wait_state("trial")
-    url = stage.extproc.inference_url
+def test_without_a_default_only_the_experiment_s_own_endpoint_is_split(changing: Stage) -> None:
+    changing.forget()
+    changing.apply(experiment("trial", {"iris": 1, "iris2": 1}))
+    url = changing.extproc.inference_url
     own = run_load(f"{url}/v2/models/x/infer", 80, headers={"seldon-model": "trial.experiment"})
     assert (set(own.by_route), own.failed) == ({IRIS, IRIS2}, 0), str(own)
     assert run_load(f"{url}/v2/models/iris/infer", 40).by_route == {IRIS: 40}
@@ -164,15 +182,16 @@ def test_an_unknown_model_is_404_from_envoy_and_named(
     assert name in answer.json["error"]
 
 
-def test_pipelines_are_named_as_pipelines(stage: Stage) -> None:
-    stage.write(experiment("pipes", {"iris": 1, "iris2": 1}, default="iris", resource_type="PIPELINE"))
-    stage.start("up")
-    stage.wait_state("pipes")
-    result = run_load(f"{stage.extproc.inference_url}/v2/models/x/infer", 80, headers={"seldon-model": "iris.pipeline"})
+def test_pipelines_are_named_as_pipelines(changing: Stage) -> None:
+    changing.forget()
+    changing.apply(experiment("pipes", {"iris": 1, "iris2": 1}, default="iris", resource_type="PIPELINE"))
+    result = run_load(
+        f"{changing.extproc.inference_url}/v2/models/x/infer", 80, headers={"seldon-model": "iris.pipeline"}
+    )
     assert set(result.by_route) == {":iris.pipeline:", ":iris2.pipeline:"}, str(result)
-    assert {r.header("seldon-internal-model") for r in stage.iris2.requests} == {"iris2.pipeline"}
+    assert {r.header("seldon-internal-model") for r in changing.iris2.requests} == {"iris2.pipeline"}
     kept = run_load(
-        f"{stage.extproc.inference_url}/v2/models/x/infer",
+        f"{changing.extproc.inference_url}/v2/models/x/infer",
         40,
         headers={"seldon-model": "iris.pipeline", "x-seldon-route": ":iris2.pipeline:"},
     )
@@ -180,40 +199,48 @@ def test_pipelines_are_named_as_pipelines(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("fault", ["hangs", "dead"])
-def test_a_mirror_that_hangs_or_is_dead_changes_nothing(stage: Stage, fault: str) -> None:
-    stage.write(
+def test_a_mirror_that_hangs_or_is_dead_changes_nothing(changing: Stage, fault: str) -> None:
+    changing.forget()
+    changing.apply(
         experiment("iris-ab", {"iris": 1, "iris2": 1}, default="iris", mirror={"name": "iris3", "percent": 100})
     )
-    stage.start("up")
-    stage.wait_state("iris-ab")
     if fault == "hangs":
-        stage.iris3.hang(probes=False)
+        changing.iris3.hang(probes=False)
     else:
-        stage.iris3.stop()
-    result = run_load(f"{stage.extproc.inference_url}/v2/models/iris/infer", 2000, connections=16)
+        changing.iris3.stop()
+    try:
+        result = run_load(f"{changing.extproc.inference_url}/v2/models/iris/infer", 2000, connections=16)
+    finally:
+        changing.iris3.resume()
     assert result.failed == 0, str(result)
     low, high = binomial_interval(2000, 0.5, miss=MISS)
     assert low <= result.by_route[IRIS] <= high, str(result)
 
 
-def test_a_zero_weight_is_never_drawn_but_reached_by_its_token(stage: Stage) -> None:
-    stage.write(experiment("iris-ab", {"iris": 1, "iris2": 0}, default="iris"))
+def test_a_zero_weight_is_never_drawn_but_reached_by_its_token(changing: Stage) -> None:
+    changing.forget()
+    changing.apply(experiment("iris-ab", {"iris": 1, "iris2": 0}, default="iris"))
+    assert run_load(f"{changing.extproc.inference_url}/v2/models/iris/infer", 200).by_route == {IRIS: 200}
+    assert changing.infer(headers={"x-seldon-route": IRIS2}).headers["x-seldon-route"] == IRIS2
+
+
+def test_sigterm_drains_and_exits_0_and_leaves_nothing(stage: Stage) -> None:
+    stage.write(TRIAL)
     stage.start("up")
     stage.wait_state("iris-ab")
-    assert run_load(f"{stage.extproc.inference_url}/v2/models/iris/infer", 200).by_route == {IRIS: 200}
-    assert stage.infer(headers={"x-seldon-route": IRIS2}).headers["x-seldon-route"] == IRIS2
-
-
-def test_sigterm_drains_and_exits_0_and_leaves_nothing(running: Stage, tmp_path: Path) -> None:
-    assert running.extproc.output.startswith("ready: inference http://127.0.0.1:"), tmp_path
-    running.extproc.stop()
+    assert stage.extproc.output.startswith("ready: inference http://127.0.0.1:")
+    with Load(f"{stage.extproc.inference_url}/v2/models/iris/infer", connections=2) as load:
+        load.wait_for(50)
+        stage.extproc.stop()
+        result = load.stop()
+    assert result.by_status == {200: result.answers}, str(result)  # what was begun before the end was answered
     with pytest.raises(OSError, match="refused"):
-        running.infer()
+        stage.infer()
 
 
-def test_a_model_without_any_experiment_has_its_own_route(stage: Stage) -> None:
-    stage.write(models=[model("iris2", stage.iris2.endpoint, served_name="iris-v2", version=2)])
-    stage.start("up")
-    eventually(lambda: stage.infer("/v2/models/iris2/infer").status == 200, within=10, saying="iris2 answers")
-    answer = stage.infer("/v2/models/iris2/infer")
+def test_a_model_without_any_experiment_has_its_own_route(changing: Stage) -> None:
+    changing.forget()
+    changing.write(models=[model("iris2", changing.iris2.endpoint, served_name="iris-v2", version=2)])
+    eventually(lambda: changing.infer("/v2/models/iris2/infer").status == 200, within=10, saying="iris2 answers")
+    answer = changing.infer("/v2/models/iris2/infer")
     assert (answer.headers["x-seldon-route"], answer.json["model_name"]) == (IRIS2, "iris-v2")

@@ -1,11 +1,13 @@
 """An ExtProc server in the test's own event loop, real gRPC clients of it, and a table whose every draw is known."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from functools import wraps
 from typing import Any, Final
 
 import grpc
+import uvloop
 
 from extproc import names
 from extproc.core.decide import decide
@@ -36,6 +38,16 @@ ROUTE: Final = names.intercept_route(EXPERIMENT, CANDIDATES[0], "http")
 def reply(draw: int, headers: dict[str, str] | None = None, of: Published = PUBLISHED) -> bytes:
     """What is answered to a request of the fixtures' experiment."""
     return of.replies[decide(of.table, ROUTE, headers or {}, draw).number]
+
+
+def on_uvloop(scenario: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Make a test of a coroutine function, on the event loop that the product runs on."""
+
+    @wraps(scenario)
+    def test(**fixtures: Any) -> None:
+        uvloop.run(scenario(**fixtures))
+
+    return test
 
 
 @asynccontextmanager

@@ -57,8 +57,8 @@ class Http2:
         self._reader = reader
         self._writer = writer
         # What we may send (RFC 9113, section 6.9): on the whole connection (0) and on each stream.
-        self._windows: Final = defaultdict(lambda: self._initial, {0: 65535})
         self._initial = 65535
+        self._windows: Final[defaultdict[int, int]] = defaultdict(lambda: self._initial, {0: 65535})
         self._widened = asyncio.Event()
         self._next = 1
 

@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from extproc.server.ext_proc import ExtProc
 from tests.fixtures.ext_proc import captured
 from tests.harness.waiting import eventually_async
-from tests.server.exchange import FIRST, PUBLISHED, answers, connected, counting, reply, serving
+from tests.server.exchange import FIRST, PUBLISHED, answers, connected, counting, on_uvloop, reply, serving
 from tests.server.http2 import Http2
 
 NO_TOKEN = captured("intercepted-no-token")
@@ -32,6 +34,7 @@ async def settled(saying: str, tasks: int) -> None:
     )
 
 
+@on_uvloop
 async def test_ten_thousand_open_streams_are_answered_and_forgotten() -> None:
     async with serving(ExtProc(PUBLISHED, draw=lambda: FIRST)) as server, connected(server.port) as channel:
         assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
@@ -58,7 +61,8 @@ async def test_ten_thousand_open_streams_are_answered_and_forgotten() -> None:
         assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
 
 
-async def test_a_client_that_never_reads_is_held_up_and_costs_nobody_else() -> None:
+@on_uvloop
+async def test_a_client_that_never_reads_is_held_up_and_costs_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
     draw, drawn = counting(FIRST)
     async with serving(ExtProc(PUBLISHED, draw=draw)) as server, connected(server.port) as channel:
         async with Http2.connect(server.port, stream_window=0) as client:
@@ -82,9 +86,11 @@ async def test_a_client_that_never_reads_is_held_up_and_costs_nobody_else() -> N
             assert len(drawn) - 1 <= 2, "messages are taken in while their answers can't be written"
             pushing.cancel()
         assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
+    assert not caplog.records, "a client that leaves is nothing to report"
 
 
-async def test_streams_that_are_reset_at_once_are_forgotten() -> None:
+@on_uvloop
+async def test_streams_that_are_reset_at_once_are_forgotten(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(ExtProc(PUBLISHED, draw=lambda: FIRST)) as server, connected(server.port) as channel:
         assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
         calm = len(asyncio.all_tasks())
@@ -97,3 +103,4 @@ async def test_streams_that_are_reset_at_once_are_forgotten() -> None:
                 ways[n % 2](client, stream)
         await settled("the tasks of all streams have ended", calm)
         assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
+    assert not caplog.records

@@ -42,6 +42,13 @@ def replace(file: Path, content: str) -> None:
     aside.replace(file)
 
 
+def directories(models: dict[str, str], under: Path) -> None:
+    """A directory for each name, with one file, a.json, that offers the model."""
+    for name, model in models.items():
+        (under / name).mkdir(parents=True)
+        (under / name / "a.json").write_text(text(model))
+
+
 class Watching:
     """A source that is being watched, and everything it has told."""
 
@@ -175,13 +182,15 @@ async def test_a_file_that_is_open_for_writing_at_the_start_is_waited_for(conf: 
             await watching.until({"a.json": ["one"], "b.json": ["two"]})
 
 
-@pytest.mark.parametrize("name", ["b.yaml", "{}.yaml"], ids=["one file", "new files"])
-async def test_a_writer_that_never_stops_is_never_caught_halfway(conf: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "times"), [("b.yaml", 400), ("{}.yaml", 100)], ids=["one file", "new files"])
+async def test_a_writer_that_never_stops_is_never_caught_halfway(conf: Path, name: str, times: int) -> None:
     """A writer writes in place, in two writes, as fast as it can; each content that is told must be a whole one."""
     line = "- {{'@type': type.googleapis.com/extproc.v1.Model, name: {0}{1}, endpoints: ['127.0.0.1:1']}}\n"
 
+    whole = [[f"m{number}", f"n{number}"] for number in range(times)]
+
     def write() -> None:
-        for number in range(400):
+        for number in range(times):
             with (conf / name.format(number)).open("w") as out:
                 for part in "mn":
                     out.write(line.format(part, number))
@@ -189,15 +198,14 @@ async def test_a_writer_that_never_stops_is_never_caught_halfway(conf: Path, nam
 
     async with Watching(conf) as watching:
         await asyncio.to_thread(write)
-        last = name.format(399)
+        last = name.format(times - 1)
         await eventually_async(
-            lambda: watching.now.get(last), within=5, saying="the end", until=lambda told: told == ["m399", "n399"]
+            lambda: watching.now.get(last), within=5, saying="the end", until=lambda told: told == whole[-1]
         )
         await watching.looked(conf)
-    whole = [[f"m{number}", f"n{number}"] for number in range(400)]
     expected = [*whole, [BUSY], ["one"], ["looked"]]
     assert [told for tellings in watching.told for told in tellings.values() if told not in expected] == []
-    assert len(watching.now) == (2 if name == "b.yaml" else 401)
+    assert len(watching.now) == (2 if name == "b.yaml" else 1 + times)
 
 
 async def test_truncating_without_opening_is_noticed(conf: Path, leases: bool) -> None:
@@ -316,8 +324,7 @@ async def test_a_path_that_appears_later_is_read(tmp_path: Path) -> None:
     file = tmp_path / "not" / "yet" / "a.json"
     async with Watching(file) as watching:
         assert watching.now == {"a.json": [missing()]}
-        file.parent.mkdir(parents=True)
-        file.write_text(text("one"))
+        directories({"not/yet": "one"}, tmp_path)
         await watching.until({"a.json": ["one"]})
 
 
@@ -335,11 +342,9 @@ async def test_a_directory_deleted_and_made_again(conf: Path) -> None:
 async def test_a_directory_replaced_by_rename(conf: Path) -> None:
     """Also when one above it is renamed: neither the directory nor its files notice anything themselves."""
     async with Watching(conf) as watching:
-        new = conf.with_name("new")
-        new.mkdir()
-        (new / "a.json").write_text(text("two"))
+        directories({"new": "two"}, conf.parent)
         conf.rename(conf.with_name("old"))
-        new.rename(conf)
+        conf.with_name("new").rename(conf)
         await watching.until({"a.json": ["two"]})
         (conf / "a.json").write_text(text("three"))
         await watching.until({"a.json": ["three"]})
@@ -347,9 +352,7 @@ async def test_a_directory_replaced_by_rename(conf: Path) -> None:
 
 
 async def test_a_parent_replaced_by_rename(tmp_path: Path) -> None:
-    for name, model in (("up", "one"), ("other", "two")):
-        (tmp_path / name / "conf").mkdir(parents=True)
-        (tmp_path / name / "conf" / "a.json").write_text(text(model))
+    directories({"up/conf": "one", "other/conf": "two"}, tmp_path)
     async with Watching(tmp_path / "up" / "conf") as watching:
         (tmp_path / "up").rename(tmp_path / "old")
         (tmp_path / "other").rename(tmp_path / "up")
@@ -369,9 +372,7 @@ async def test_a_file_becomes_a_directory_and_back(conf: Path) -> None:
 
 
 async def test_a_link_led_elsewhere(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "a.json").write_text(text(name))
+    directories({"one": "one", "two": "two"}, tmp_path)
     link = tmp_path / "conf"
     link.symlink_to("one")
     async with Watching(link) as watching:
@@ -442,12 +443,18 @@ async def test_only_what_changed_is_read_again(conf: Path, monkeypatch: pytest.M
     assert set(read) == {"b.json"}
 
 
-async def test_changes_that_the_kernel_dropped_are_found(conf: Path) -> None:
+def overflow(directory: Path) -> None:
+    """More events than the kernel keeps; the event loop does not run meanwhile."""
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    for number in range(limit // 2 + 1):
+        file = directory / f"{number % 2}.json"
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT))
+        file.unlink()
+
+
+async def test_changes_that_the_kernel_dropped_are_found(conf: Path) -> None:
     async with Watching(conf) as watching:
-        for number in range(limit // 2 + 1):  # the event loop does not run meanwhile, so the queue is full at the end
-            os.close(os.open(conf / f"{number % 2}.json", os.O_WRONLY | os.O_CREAT))
-            (conf / f"{number % 2}.json").unlink()
+        overflow(conf)
         replace(conf / "a.json", text("two"))
         await watching.until({"a.json": ["two"]})
 

@@ -1,0 +1,43 @@
+"""What a revision changed, in a few words: `iris 70→50, iris2 30→50, mirror iris3 10 %→off`. Pure."""
+
+from collections.abc import Iterator
+
+from extproc.cli.experiment_view import RevisionView, SpecView
+
+
+def changes(revisions: tuple[RevisionView, ...]) -> Iterator[tuple[RevisionView, str]]:
+    """Each revision with what it changed against the one before; the first one with what it began as."""
+    before: SpecView | None = None
+    for revision in revisions:
+        yield revision, ", ".join(_begun(revision.spec) if before is None else _changed(before, revision.spec))
+        before = revision.spec
+
+
+def _begun(spec: SpecView) -> Iterator[str]:
+    yield from (f"{name} {weight}" for name, weight in spec.weights.items())
+    if spec.default:
+        yield f"default {spec.default}"
+    if spec.mirror:
+        yield f"mirror {_mirror(spec)}"
+    yield from (f"{name} {value}" for name, value in spec.other.items())
+
+
+def _changed(before: SpecView, after: SpecView) -> Iterator[str]:
+    for name, weight in after.weights.items():
+        if name not in before.weights:
+            yield f"+{name} {weight}"
+        elif before.weights[name] != weight:
+            yield f"{name} {before.weights[name]}→{weight}"
+    yield from (f"-{name}" for name in before.weights if name not in after.weights)
+    if before.default != after.default:
+        yield f"default {before.default or 'none'}→{after.default or 'none'}"
+    if before.mirror != after.mirror:
+        yield f"mirror {_mirror(before)}→{_mirror(after)}"
+    for name in {**before.other, **after.other}:
+        old, new = before.other.get(name, "unset"), after.other.get(name, "unset")
+        if old != new:
+            yield f"{name} {old}→{new}"
+
+
+def _mirror(spec: SpecView) -> str:
+    return f"{spec.mirror[0]} {spec.mirror[1]:g} %" if spec.mirror else "none"

@@ -1,0 +1,134 @@
+"""`extproc render`: what Envoy is given, as text to read, to check in, or to run.
+
+`bootstrap` is for an Envoy that somebody else starts; `config` is everything that extproc would serve over ADS for a
+set of resource files, as one static configuration.
+"""
+
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+from ruamel.yaml import YAML
+
+from extproc.control.admission import NOTHING, Admission, admit
+from extproc.core.offers import Document
+from extproc.core.resources import Kind
+from extproc.errors import ExtprocError, Problem
+from extproc.sources.contents import read_bytes
+from extproc.sources.places import Place, survey
+from extproc.wire.manifests import read
+from extproc.xds.bootstrap import bootstrap as envoy_bootstrap
+from extproc.xds.encode import plain
+from extproc.xds.passthrough import problems
+from extproc.xds.static import static_config
+from extproc.xds.world import Options, World
+
+HEAD: Final = "# Printed by `extproc render bootstrap`: change the flags, not this file.\n"
+
+_DEFAULTS: Final = Options()
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _port(flag: str, default: int, what: str) -> Callable[[F], F]:
+    variable = "EXTPROC_" + flag.lstrip("-").upper().replace("-", "_")
+    kind = click.IntRange(1, 65535)
+    return click.option(
+        flag, default=default, envvar=variable, show_envvar=True, show_default=True, type=kind, help=what
+    )
+
+
+_envoy_admin_port = _port("--envoy-admin-port", _DEFAULTS.envoy_admin_port, "Envoy's admin, on 127.0.0.1.")
+_grpc_port = _port("--grpc-port", _DEFAULTS.grpc_port, "extproc's gRPC port.")
+_grpc_host = click.option(
+    "--grpc-host",
+    default=_DEFAULTS.grpc_host,
+    show_default=True,
+    help="Where Envoy finds extproc: an address or a name.",
+)
+
+
+def _output(default: str) -> Callable[[F], F]:
+    formats = click.Choice(["yaml", "json"])
+    return click.option("-o", "--output", default=default, show_default=True, type=formats, help="How to print.")
+
+
+@click.group()
+def render() -> None:
+    """Print the Envoy bootstrap, or the whole generated configuration."""
+
+
+@render.command()
+@_envoy_admin_port
+@_grpc_port
+@_grpc_host
+@_output("yaml")
+def bootstrap(output: str, **options: Any) -> None:
+    """The bootstrap of an Envoy that takes its configuration from extproc.
+
+    Start it with `envoy -c bootstrap.yaml`.
+    """
+    document = plain(envoy_bootstrap(Options(**options)))
+    click.echo(_json(document) if output == "json" else HEAD + _yaml(document), nl=False)
+
+
+@render.command()
+@click.option(
+    "--resources",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A file of resources, or a directory of them. May be given several times.",
+)
+@_port("--inference-port", _DEFAULTS.inference_port, "Where Envoy takes inference requests.")
+@_envoy_admin_port
+@_grpc_port
+@_grpc_host
+@_output("json")
+def config(resources: tuple[Path, ...], output: str, **options: Any) -> None:
+    """The whole generated Envoy configuration, as one static file.
+
+    Every model that is defined counts as ready. Envoy runs it without extproc too, and then splits by itself.
+    """
+    admission = admit(NOTHING, [_document(place) for place in survey(resources).places], problems)
+    if admission.reports:
+        raise ExtprocError("\n".join(["the resources are not valid:", *map(str, admission.reports)]))
+    document = static_config(_world(admission), Options(**options))
+    click.echo(_json(document) if output == "json" else _yaml(document), nl=False)
+
+
+def _document(place: Place) -> Document:
+    problem = place.lost.value if place.lost else place.refusal
+    if not problem:
+        reading = read_bytes(place.path)
+        if not reading.problem:
+            return read(reading.data, place.origin)
+        problem = reading.problem
+    return Document(place.origin, problems=(Problem("", problem),))
+
+
+def _world(admission: Admission) -> World:
+    models = admission.models
+    return World(
+        experiments=tuple(admission.experiments),
+        models=models,
+        clusters=admission.pass_through(Kind.CLUSTER),
+        routes=tuple(admission.pass_through(Kind.ROUTES).values()),
+        usable=lambda name, _protocol: name in models,
+    )
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _yaml(document: Any) -> str:
+    writer = YAML()
+    writer.default_flow_style = False
+    writer.width = 4096  # a type URL is never broken
+    text = StringIO()
+    writer.dump(document, text)
+    return text.getvalue()

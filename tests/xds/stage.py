@@ -1,0 +1,44 @@
+"""A real Envoy that runs a world as static configuration, with stub models behind it; no extproc, unless one is given.
+
+What Envoy does by itself is what happens to users while extproc is away, so that is tested for itself.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from extproc.xds.static import static_config
+from extproc.xds.world import Options, World
+from tests.harness.client import Answer, fetch
+from tests.harness.envoy import RunningEnvoy
+from tests.harness.ports import free_port
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`url` is the inference listener's."""
+
+    envoy: RunningEnvoy
+    url: str
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return fetch(self.url + path, headers=headers)
+
+    def infer(
+        self, path: str, headers: Mapping[str, str] | None = None, body: bytes | dict[str, Any] = b"{}"
+    ) -> Answer:
+        return fetch(self.url + path, headers=headers, body=body)
+
+    @property
+    def grpc_target(self) -> str:
+        return self.url.removeprefix("http://")
+
+
+@contextlib.contextmanager
+def serving(world: World, directory: Path, *, grpc_port: int = 0) -> Iterator[Stage]:
+    """Run `world`; `grpc_port` is where extproc would be, by default nobody is there."""
+    port = free_port()
+    options = Options(inference_host="127.0.0.1", inference_port=port, grpc_port=grpc_port or free_port())
+    with RunningEnvoy.start(static_config(world, options), directory) as envoy:
+        yield Stage(envoy, f"http://127.0.0.1:{port}")
