@@ -18,8 +18,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("extproc.cli.serve", "Everything on one machine: embedded Envoy and serve."),
     "serve": ("extproc.cli.serve", "The sidecar: ext_proc, ADS and the admin HTTP; Envoy is someone else's process."),
     "demo": ("extproc.cli.demo", "Real models, real traffic, a table."),
+    "experiment": ("extproc.cli.experiment", "Start, change, watch, stop and undo experiments."),
+    "infer": ("extproc.cli.infer", "Send inference requests, and see who answered."),
     "validate": ("extproc.cli.validate", "Check resource files: every problem, exit 1."),
     "render": ("extproc.cli.render", "Print the Envoy bootstrap, or the whole generated configuration."),
+    "completion": ("extproc.cli.completion", "Print the completion script of a shell."),
 }
 
 

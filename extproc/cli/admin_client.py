@@ -4,6 +4,7 @@ Must stay true: nothing that a server or a network does is raised as anything el
 of the environment are for other places than an admin port. Standard library only, so that completion is quick.
 """
 
+import io
 import json
 import socket
 import ssl
@@ -126,14 +127,13 @@ class AdminClient:
             # A server that has read enough (413) may answer and close before it was sent everything.
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body=payload, headers=dict(headers))
-            response = connection.getresponse()
+            response = HTTPResponse(_Until(connection.sock, deadline), method=method)  # type: ignore[arg-type]
+            response.begin()
             data = bytearray()
             while piece := response.read1(_PIECE):
                 data += piece
                 if len(data) > ANSWER_MAX:
                     self._garbled(f"more than {ANSWER_MAX} bytes")
-                if time.monotonic() > deadline:  # the socket's own timeout starts anew with every byte
-                    raise TimeoutError
             if response.length:
                 raise IncompleteRead(bytes(data), response.length)
             return response, bytes(data)
@@ -179,6 +179,28 @@ class AdminClient:
                 return plain(error.strerror or str(error))
             case _:
                 return "what answers there does not speak HTTP/1.1"
+
+
+class _Until(io.RawIOBase):
+    """The bytes of a socket until a deadline; the socket's own timeout would start anew with each of them."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What HTTPResponse asks a socket for."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._sock.recv_into(buffer)
 
 
 def address(url: str) -> SplitResult:

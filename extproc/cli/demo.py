@@ -5,8 +5,9 @@ import contextlib
 import importlib.util
 import json
 import signal
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -33,8 +34,9 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option("--envoy-admin-port", default=9901, show_default=True, type=click.IntRange(0, 65535), help="As in `up`.")
 @click.option("--admin-port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="As in `up`.")
 @click.option("--grpc-port", default=50051, show_default=True, type=click.IntRange(0, 65535), help="As in `up`.")
+@click.option("--free-ports", is_flag=True, help="Take free ports for everything, the models too.")
 @click.option("-o", "--output", default="text", type=click.Choice(["text", "json"]), help="json prints only numbers.")
-def demo(keep: bool, requests: int, directory: Path, output: str, **ports: int) -> None:
+def demo(free_ports: bool, keep: bool, requests: int, directory: Path, output: str, **ports: int) -> None:
     """Train three models, serve them, split requests between them, and change the split while requests flow.
 
     Needs the extra `demo`: pip install 'extproc[demo]'.
@@ -43,12 +45,12 @@ def demo(keep: bool, requests: int, directory: Path, output: str, **ports: int) 
     if missing:
         raise DemoFailed(f"the demo needs {', '.join(missing)}: pip install 'extproc[demo]'")
     flags = {"--" + name.replace("_", "-"): port for name, port in ports.items()}
-    asyncio.run(_until_signalled(directory, requests, keep, output, flags))
+    asyncio.run(_until_signalled(_show(directory, flags, free_ports, requests, keep, output == "json")))
 
 
-async def _until_signalled(directory: Path, requests: int, keep: bool, output: str, ports: dict[str, int]) -> None:
+async def _until_signalled(show: Coroutine[Any, Any, None]) -> None:
     """Run the demo; the first signal ends it, and what it started is ended in order whatever signals follow."""
-    work = asyncio.create_task(_show(directory, requests, keep, output, ports))
+    work = asyncio.create_task(show)
     loop = asyncio.get_running_loop()
 
     def end() -> None:
@@ -64,15 +66,16 @@ async def _until_signalled(directory: Path, requests: int, keep: bool, output: s
         raise DemoFailed("interrupted; everything that it had started is stopped") from None
 
 
-async def _show(directory: Path, requests: int, keep: bool, output: str, ports: dict[str, int]) -> None:
+async def _show(
+    directory: Path, ports: Mapping[str, int], free_ports: bool, requests: int, keep: bool, as_json: bool
+) -> None:
     from extproc.demo.screen import Screen
     from extproc.demo.show import staged
 
-    steps = Console(stderr=output == "json")
-    screen = Screen(steps, Console())
-    async with staged(directory, ports, screen) as stage:
+    screen = Screen(steps=Console(stderr=as_json), results=Console())
+    async with staged(directory, ports, screen, free_ports=free_ports) as stage:
         result = await stage.perform(requests, screen)
-        if output == "json":
+        if as_json:
             click.echo(json.dumps(result.as_json(), indent=2))
         else:
             screen.tables(stage.scenario.experiment, result)

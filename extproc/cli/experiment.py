@@ -13,14 +13,23 @@ import click
 from extproc.cli.admin_client import ANSWER_WITHIN, AdminClient, Answer, Document
 from extproc.cli.admin_errors import AdminGarbledError, AdminRefusedError
 from extproc.cli.document_reader import MisfitError
-from extproc.cli.experiment_options import ADMIN, ANY_OUTPUT, CALLER, NAME, REVISION, WHY, a_number, output_option
+from extproc.cli.experiment_options import (
+    ADMIN,
+    ANY_OUTPUT,
+    CALLER,
+    NAME,
+    REVISION,
+    STATES,
+    WHY,
+    a_number,
+    output_option,
+)
 from extproc.cli.experiment_view import ExperimentView, listed, revisions
 from extproc.cli.output import Output, write_document, write_line, write_table
 from extproc.errors import ExtprocError
 
 V = TypeVar("V")
 
-STATES: Final = ("PENDING", "ACTIVE", "DEGRADED", "STOPPED", "REJECTED")
 WAIT_WITHIN: Final = 60.0  # seconds
 DAY: Final = 86_400.0  # seconds
 

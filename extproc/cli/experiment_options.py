@@ -14,6 +14,8 @@ from extproc.cli.output import Output
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+STATES: Final = ("PENDING", "ACTIVE", "DEGRADED", "STOPPED", "REJECTED")
+
 
 def a_number(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
     """Refuse what FloatRange lets through: `nan` is in every range."""

@@ -69,6 +69,8 @@ def experiment_list(
 def experiment_status(shown: ExperimentView, *, wide: bool) -> RenderableType:
     """All about one experiment."""
     facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
     for label, fact in _facts(shown):
         facts.add_row(Text(label, style="bold"), fact)
     parts: list[RenderableType] = [facts]

@@ -13,13 +13,16 @@ from typing import Final
 
 import click
 
+from extproc.cli.output import write_line
+from extproc.cli.plain import plain
 from extproc.control.admission import NOTHING, Report, admit, waits
 from extproc.core.offers import Document
 from extproc.core.resources import Kind
 from extproc.errors import Problem
+from extproc.sources.contents import read_bytes
+from extproc.sources.places import Place, survey
 from extproc.wire.manifests import read
-
-SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
+from extproc.xds.passthrough import problems as pass_through_problems
 
 _COUNTED: Final = {
     Kind.EXPERIMENT: ("experiment", "experiments"),
@@ -43,7 +46,7 @@ class Finding:
     def line(self, severity: str = "") -> str:
         """For people: `file: Kind name: path: message`."""
         what = f"{self.kind} {self.name or self.where}".strip()
-        return ": ".join(part for part in (self.file, what, self.path, severity, self.message) if part)
+        return plain(": ".join(part for part in (self.file, what, self.path, severity, self.message) if part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Verdict:
 def judged(documents: Iterable[Document], strict: bool = False) -> Verdict:
     """What is wrong with `documents`, each by itself and beside each other; `strict` makes warnings problems."""
     documents = tuple(documents)
-    admission = admit(NOTHING, documents)
+    admission = admit(NOTHING, documents, pass_through_problems)
     problems = tuple(sorted(_findings(admission.reports), key=_file))
     warnings = tuple(sorted(_findings(waits(admission)), key=_file))
     counts = Counter(offer.kind for document in documents for offer in document.offers if offer.kind)
@@ -94,38 +97,26 @@ def validate(ctx: click.Context, paths: tuple[Path, ...], strict: bool, output: 
     PATH is a file, or a directory whose *.json, *.yaml and *.yml files are read. All are judged together, as
     `extproc serve` would with the same paths.
     """
-    verdict = judged((_read(file) for file in _files(paths)), strict)
+    verdict = judged((_read(place) for place in survey(paths).places), strict)
     if as_json or output == "json":
         click.echo(json.dumps(_document(verdict), indent=2))
     else:
         for finding in verdict.problems:
-            click.echo(finding.line())
+            write_line(finding.line())
         for finding in verdict.warnings:
-            click.echo(finding.line("warning"))
-        click.echo(verdict.summary)
+            write_line(finding.line("warning"))
+        write_line(verdict.summary)
     ctx.exit(1 if verdict.problems else 0)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files that `paths` stand for, each once."""
-    seen: set[Path] = set()
-    for path in paths:
-        inside = sorted(file for file in path.iterdir() if _is_resource_file(file)) if path.is_dir() else [path]
-        for file in inside:
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
-                yield file
-
-
-def _is_resource_file(path: Path) -> bool:
-    return path.suffix in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
-
-
-def _read(file: Path) -> Document:
-    try:
-        return read(file.read_bytes(), str(file))
-    except OSError as error:
-        return Document(str(file), problems=(Problem("", f"can't be read: {error.strerror}"),))
+def _read(place: Place) -> Document:
+    problem = place.lost.value if place.lost else place.refusal
+    if not problem:
+        reading = read_bytes(place.path)
+        if not reading.problem:
+            return read(reading.data, place.origin)
+        problem = reading.problem
+    return Document(place.origin, problems=(Problem("", problem),))
 
 
 def _findings(reports: Iterable[Report]) -> Iterator[Finding]:

@@ -171,6 +171,8 @@ def _examine(file: Path, connection: sqlite3.Connection, size: int | None) -> No
         raise corrupt(file, "it is a database of another program")
     if version > VERSION:
         raise too_new(file, version, VERSION)
+    if version < 1:
+        raise corrupt(file, f"there is no schema version {version}")
     rows = connection.execute(f"PRAGMA integrity_check({DAMAGES_SHOWN})").fetchall()
     damages = [line for (text,) in rows for line in text.splitlines() if not line.startswith("***")]
     if damages != ["ok"]:

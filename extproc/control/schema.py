@@ -27,7 +27,7 @@ MIGRATIONS: Final = (
         caller TEXT NOT NULL,
         at TEXT NOT NULL,  -- ISO 8601 with microseconds, in UTC
         PRIMARY KEY (name, number)
-    ) WITHOUT ROWID;
+    );
     """,
     """
     ALTER TABLE revision ADD COLUMN why TEXT NOT NULL DEFAULT '';

@@ -100,12 +100,15 @@ async def start_all(stack: AsyncExitStack, models: Mapping[str, Served], folder:
     return servers
 
 
-def endpoints(models: Mapping[str, Served], taken: frozenset[int]) -> dict[str, str]:
-    """Where to serve each model: its own endpoint in the file, or another port where that one is taken."""
+def endpoints(models: Mapping[str, Served], taken: frozenset[int], *, free: bool = False) -> dict[str, str]:
+    """Where to serve each model: its own endpoint in the file, or another port where that one is taken.
+
+    `free` takes other ports in any case.
+    """
     chosen: dict[str, str] = {}
     for served in models.values():
         port = int(served.endpoint.rpartition(":")[2])
-        if port in taken or is_taken(port):
+        if free or port in taken or is_taken(port):
             port = free_port(taken)
         taken |= {port}
         chosen[served.endpoint] = f"127.0.0.1:{port}"

@@ -25,6 +25,6 @@ def demand_free(flags: Mapping[str, int]) -> None:
     for flag, port in flags.items():
         if port and is_taken(port):
             raise DemoFailed(
-                f"port {port} is taken. Stop what listens there, or take a free one: extproc demo {flag} 0"
-                f" (make demo DEMO_ARGS='{flag} 0')"
+                f"port {port} is taken. Stop what listens there, choose another with {flag}, or let the demo take free"
+                " ones: extproc demo --free-ports (make demo DEMO_ARGS=--free-ports)"
             )

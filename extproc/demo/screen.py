@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -20,7 +21,7 @@ class Screen:
         self._results: Final = results
 
     def step(self, text: str) -> None:
-        self._steps.print(text, highlight=False)
+        self._steps.print(text, highlight=False, soft_wrap=True)
 
     @contextmanager
     def bar(self, text: str, total: int) -> Iterator["Bar"]:
@@ -32,9 +33,10 @@ class Screen:
     def tables(self, experiment: str, result: Result) -> None:
         """One table for each phase, and what happened beside them."""
         for phase in result.phases:
+            self._results.print()
             self._results.print(table(experiment, phase))
         for line in summary(result):
-            self._results.print(line, highlight=False)
+            self._results.print(line, highlight=False, soft_wrap=True)
 
     def kept(self, inference: str, admin: str, file: Path, model: str) -> None:
         """What there is to try while everything runs."""
@@ -48,10 +50,9 @@ class Screen:
             "",
             "Ask the model, and read in x-seldon-route which candidate answered:",
             "",
+            f"curl -si {inference}/v2/models/{model}/infer -H 'content-type: application/json' -d '{body}'",
         ):
-            self._results.print(line, highlight=False, markup=False, soft_wrap=True)
-        command = f"curl -si {inference}/v2/models/{model}/infer -H 'content-type: application/json' -d '{body}'"
-        self._results.print(command, highlight=False, markup=False, soft_wrap=True)
+            self._steps.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class Bar:
@@ -73,7 +74,8 @@ def weights_text(weights: Mapping[str, int]) -> str:
 def table(experiment: str, phase: Phase) -> Table:
     """A phase as a table, a row for each candidate."""
     weights = weights_text({line.name: line.weight for line in phase.candidates})
-    shown = Table(title=f"{experiment} with {weights}: {phase.requests:,} requests", title_justify="left")
+    title = f"{experiment} with {weights}: {phase.requests:,} requests"
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for column in ("candidate", "configured", "observed", "requests", "accuracy", "p50", "p99"):
         shown.add_column(column, justify="left" if column == "candidate" else "right")
     for line in phase.candidates:
@@ -98,6 +100,6 @@ def summary(result: Result) -> tuple[str, ...]:
     )
     edit = (
         f"The edit was live {result.live_after_ms:.0f} ms after the file was saved. No request failed, and the client"
-        f" only ever asked for one model."
+        " never asked for anything but one model."
     )
     return mirrored, edit

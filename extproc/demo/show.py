@@ -82,11 +82,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(folder: Path, ports: Mapping[str, int], screen: Screen) -> AsyncIterator[Stage]:
+async def staged(
+    folder: Path, ports: Mapping[str, int], screen: Screen, *, free_ports: bool = False
+) -> AsyncIterator[Stage]:
     """Train the models and start everything; `folder` gets models, resource file and logs. Raises DemoFailed.
 
-    `ports` are the port flags of `extproc up`.
+    `ports` are the port flags of `extproc up`; `free_ports` takes free ones for everything instead.
     """
+    if free_ports:
+        ports = dict.fromkeys(ports, 0)
     demand_free(ports)
     _clear(folder)
     async with AsyncExitStack() as stack:
@@ -96,7 +100,7 @@ async def staged(folder: Path, ports: Mapping[str, int], screen: Screen) -> Asyn
 
         text = scenario.FILE.read_text()
         models = Scenario.read(text).models
-        text = scenario.with_endpoints(text, endpoints(models, frozenset(ports.values())))
+        text = scenario.with_endpoints(text, endpoints(models, frozenset(ports.values()), free=free_ports))
         file = folder / scenario.FILE.name
         scenario.write(file, text)
         said = Scenario.read(text)

@@ -135,7 +135,7 @@ def _document(request: web.Request, name: str) -> dict[str, Any]:
 def _experiment(name: str, body: bytes, content_type: str) -> Experiment:
     """The one experiment in a request's body. Raises InvalidResource."""
     origin = f"{API}.json" if content_type == "application/json" else API
-    document = read(body, origin)
+    document = read(body, origin, untyped=True)
     if document.problems:
         raise InvalidResource(document.problems)
     problems = [problem for offer in document.offers for problem in offer.problems]

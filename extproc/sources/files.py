@@ -61,6 +61,7 @@ class FileSource:
         self._writing: Final = Writing()
         self._survey = Survey()
         self._stirred = False
+        self._started = False
         self._held: dict[str, _Held] = {}
         self._published: tuple[Document, ...] = ()
 
@@ -97,6 +98,7 @@ class FileSource:
 
     def _publish(self, look: _Look) -> bool:
         """Take `look` for the last one; True when that dropped the last content of a file that is gone."""
+        self._started = True
         self._published = look.documents
         origins = {document.origin for document in look.documents}
         gone = self._held.keys() - origins
@@ -204,7 +206,7 @@ class FileSource:
             if reading.identity is None:
                 writing.dirty.add(path)
                 continue
-            if not writing.trusts(path, reading, first=origin not in self._held):
+            if not writing.trusts(path, reading, at_start=not self._started):
                 return None
             unreadable = _unreadable(origin, reading.problem) if reading.problem else None
             document = unreadable or manifests.read(reading.data, origin)

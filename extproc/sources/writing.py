@@ -93,13 +93,14 @@ class Writing:
         # A truncate(2) writes without opening, so no close follows it: then only the question for writers tells.
         return self._states.get(path) is _State.WRITTEN_TO and writers(path) is not Writers.NONE
 
-    def trusts(self, path: Path, reading: Reading, *, first: bool) -> bool:
+    def trusts(self, path: Path, reading: Reading, *, at_start: bool) -> bool:
         """Whether what was read is complete; asked when nothing has been told about the file since it was read.
 
-        `first` says that no earlier content is known. When the answer is no, the file is dirty.
+        `at_start` nothing more can be known than that no writer is known, and nobody waits. When the answer is no, the
+        file is dirty.
         """
         state = self._states.get(path)
-        if reading.writers is Writers.NONE or (reading.writers is Writers.UNKNOWN and state is None and first):
+        if reading.writers is Writers.NONE or (reading.writers is Writers.UNKNOWN and state is None and at_start):
             self._seen.pop(path, None)
             return True
         if reading.writers is Writers.SOME and state in (None, _State.WRITTEN_TO):

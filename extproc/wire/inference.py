@@ -63,8 +63,12 @@ def json_body(text: str | bytes) -> dict[str, Json]:
         body = json.loads(text)
     except json.JSONDecodeError as error:
         raise NotAnInferenceRequestError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise NotAnInferenceRequestError("is no JSON text: save it as UTF-8, without deep nesting") from error
+    except UnicodeDecodeError as error:
+        raise NotAnInferenceRequestError("is no text: save it as UTF-8") from error
+    except RecursionError as error:
+        raise NotAnInferenceRequestError("is nested too deeply") from error
+    except ValueError as error:  # Python reads no integer of more than 4,300 digits
+        raise NotAnInferenceRequestError("holds a number of too many digits") from error
     if not isinstance(body, dict):
         raise NotAnInferenceRequestError(f'must be an object like {{"inputs": […]}}, not {shown(body)}')
     return body
@@ -75,7 +79,11 @@ def model_infer_request(body: Mapping[str, Json], model: str) -> bytes:
 
     Raises NotAnInferenceRequestError.
     """
-    fields: dict[str, Json] = {"model_name": model, **body, "parameters": _parameters(body.get("parameters"))}
+    fields: dict[str, Json] = {
+        "model_name": model,
+        **body,
+        "parameters": _parameters(body.get("parameters"), "parameters"),
+    }
     for key, convert in (("inputs", _input), ("outputs", _output)):
         tensors = body.get(key, [])
         if not isinstance(tensors, list):
@@ -107,7 +115,7 @@ def response_json(message: bytes) -> dict[str, Json] | None:
 def _input(tensor: Json, path: str) -> Json:
     if not isinstance(tensor, dict):
         raise NotAnInferenceRequestError(f"{path}: must be an object, not {shown(tensor)}")
-    fields = {**tensor, "parameters": _parameters(tensor.get("parameters"))}
+    fields = {**tensor, "parameters": _parameters(tensor.get("parameters"), f"{path}.parameters")}
     if "data" not in tensor:
         return fields
     datatype = tensor.get("datatype")
@@ -126,7 +134,7 @@ def _input(tensor: Json, path: str) -> Json:
 def _output(tensor: Json, path: str) -> Json:
     if not isinstance(tensor, dict):
         raise NotAnInferenceRequestError(f"{path}: must be an object, not {shown(tensor)}")
-    return {**tensor, "parameters": _parameters(tensor.get("parameters"))}
+    return {**tensor, "parameters": _parameters(tensor.get("parameters"), f"{path}.parameters")}
 
 
 def _flat(data: Json) -> Iterator[Json]:
@@ -138,10 +146,12 @@ def _flat(data: Json) -> Iterator[Json]:
         yield from _flat(item)
 
 
-def _parameters(parameters: Json) -> dict[str, Json]:
+def _parameters(parameters: Json, path: str) -> dict[str, Json]:
     """JSON's plain parameters as InferParameters; one that already is one stays."""
-    if not isinstance(parameters, dict):
+    if parameters is None:
         return {}
+    if not isinstance(parameters, dict):
+        raise NotAnInferenceRequestError(f"{path}: must be an object, not {shown(parameters)}")
     return {key: value if isinstance(value, dict) else {_choice(value): value} for key, value in parameters.items()}
 
 
@@ -195,7 +205,8 @@ def _raw_texts(raw: bytes) -> Iterator[str]:
     while at < len(raw):
         (length,) = _LENGTH.unpack_from(raw, at)
         at += _LENGTH.size
-        yield _text(raw[at : at + length])
+        (value,) = struct.unpack_from(f"{length}s", raw, at)
+        yield _text(value)
         at += length
 
 

@@ -33,8 +33,11 @@ _RESPONSE: Final = {
 }
 
 
-def read(text: str | bytes, origin: str) -> Document:
-    """Everything that `text` offers. `origin` names the file in messages; its suffix tells JSON from YAML."""
+def read(text: str | bytes, origin: str, *, untyped: bool = False) -> Document:
+    """Everything that `text` offers. `origin` names the file in messages; its suffix tells JSON from YAML.
+
+    With `untyped`, an object that does not say its type is an Experiment, as in the body of a request for one.
+    """
     try:
         documents = syntax.documents(text, origin)
     except Unreadable as unreadable:
@@ -43,17 +46,20 @@ def read(text: str | bytes, origin: str) -> Document:
     offers: list[Offer] = []
     for number, value in enumerate(documents, start=1):
         if value is not None:
-            offers += _document(value, origin, "" if single else f"document {number}")
+            offers += _document(value, origin, "" if single else f"document {number}", untyped)
     return Document(origin, tuple(offers))
 
 
-def _document(value: Json, origin: str, where: str) -> Iterator[Offer]:
+def _document(value: Json, origin: str, where: str, untyped: bool) -> Iterator[Offer]:
     match value:
         case list():
             for i, item in enumerate(value):
                 yield _resource(item, origin, _inside(where, f"[{i}]"))
         case dict() if _is_response(value):
             yield from _response(value, origin, where)
+        case dict() if untyped and TYPE not in value and not seldon.is_manifest(value):
+            experiment, problems = experiment_of(value)
+            yield Offer(origin, where, Kind.EXPERIMENT, _name(value), experiment, problems)
         case _:
             yield _resource(value, origin, where)
 

@@ -48,8 +48,8 @@ def nothing_here() -> Json:
 def wrong_protocol(endpoint: str, protocol: Protocol, match: Json) -> Json:
     """404 for a call over a protocol that nothing behind the endpoint speaks."""
     text = (
-        f"model '{endpoint}' is not served over {_WORD[protocol]}: its Model resource has no {_FIELD[protocol]}, so"
-        " call it the other way or add them"
+        f"'{endpoint}' is not served over {_WORD[protocol]}: no Model behind it has {_FIELD[protocol]}, so call it the"
+        " other way or add them"
     )
     return _answer("wrong-protocol", match, 404, {"error": text, "model": endpoint})
 

@@ -37,13 +37,25 @@ def admin() -> Iterator[FakeAdmin]:
 
 
 @pytest.fixture
-def extproc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Extproc]:
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine's clock shows UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def extproc(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    in_utc: None,
+) -> Extproc:
     """Runs `extproc <arguments>` as ada, in UTC, without a terminal: `extproc("experiment", "list", stdin=b"")`."""
     for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "EXTPROC_ADMIN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LOGNAME", "ada")
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
 
     def run(*arguments: str | Path, stdin: bytes = b"") -> Ran:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
@@ -52,9 +64,7 @@ def extproc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         captured = capsys.readouterr()
         return Ran(int(ended.value.code or 0), captured.out, captured.err)
 
-    yield run
-    monkeypatch.undo()
-    time.tzset()
+    return run
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ class FakeAdmin:
             return problem(413, error.reason, "the body is larger than 1 MiB")
 
     def _violated(self, request: web.Request) -> Iterable[str]:
-        path = request.path.removeprefix("/api/v1/experiments")
+        path = request.rel_url.raw_path.removeprefix("/api/v1/experiments")
         kind = ("experiments", "experiment", path.rpartition("/")[2])[min(path.count("/"), 2)]
         if (request.method, kind) not in _ALLOWED:
             yield "no such method and path"

@@ -15,7 +15,7 @@ class RawServer:
         self._drip: Final = drip
         self._open: Final[set[asyncio.StreamWriter]] = set()
         self._server = background().run(self._listen())
-        self.url: Final = "http://127.0.0.1:{}".format(self._server.sockets[0].getsockname()[1])
+        self.url: Final = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def __enter__(self) -> Self:
         return self

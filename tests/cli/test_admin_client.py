@@ -61,7 +61,7 @@ def test_no_name_leads_to_another_path(admin: FakeAdmin, name: str) -> None:
         AdminClient(admin.url).experiment(name)
 
 
-def test_a_path_before_the_api_is_kept(raw: RawServer) -> None:
+def test_a_path_before_the_api_is_kept() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         client = AdminClient(f"http://127.0.0.1:{listening.getsockname()[1]}/team/extproc/", within=0.05)
         with pytest.raises(AdminUnreachableError, match=r"no answer within 0\.05 s"):
@@ -105,17 +105,22 @@ def test_nobody_listens() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(AdminUnreachableError) as caught:
         AdminClient(url).start(an_experiment())
-    assert str(caught.value).splitlines() == [
-        f"{url}: connection refused",
-        "Is extproc running there? Start it with `extproc up`, or give the address of its admin HTTP with --admin or"
-        " EXTPROC_ADMIN.",
-    ]
+    reason, following = str(caught.value).splitlines()
+    assert reason == f"{url}: connection refused"
+    assert following.startswith("Is extproc running there? Start it with `extproc up`, or give the address")
+    assert following.endswith("with --admin or EXTPROC_ADMIN.")
 
 
-@pytest.mark.parametrize("url", ["http://nobody.invalid", "http://a..b"])
-def test_no_such_host(url: str) -> None:
-    with pytest.raises(AdminUnreachableError, match="no host is called"):
-        AdminClient(url, within=5).experiments()
+def test_no_such_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AdminUnreachableError, match=r"no host is called a\.\.b"):
+        AdminClient("http://a..b").experiments()
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(AdminUnreachableError, match="no host is called nobody"):
+        AdminClient("http://nobody").experiments()
 
 
 def test_no_tls_where_tls_is_asked_for(raw: RawServer) -> None:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from extproc.cli.validate import validate
-from tests.wire.given import a_manifest, a_model, an_experiment
+from tests.wire.given import CLUSTER, a_manifest, a_model, an_experiment
 
 
 def run(*arguments: str | Path) -> Result:
@@ -129,7 +129,23 @@ def test_a_file_that_cannot_be_opened_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
     result = run(tmp_path)
     assert result.exit_code == 1
-    assert result.output.splitlines()[0] == f"{tmp_path / 'gone.json'}: can't be read: No such file or directory"
+    line = result.output.splitlines()[0]
+    assert line.startswith(f"{tmp_path / 'gone.json'}: is a symbolic link to a file that does not exist")
+
+
+def test_envoys_own_resources_are_judged_as_deep_as_their_types_go(tmp_path: Path) -> None:
+    bad = {"@type": CLUSTER, "name": "c", "connect_timeuot": "1s"}
+    result = run(written(tmp_path / "f.json", bad, {"@type": CLUSTER, "name": "d", "connect_timeout": "1s"}))
+    assert result.exit_code == 1
+    assert ": Cluster c: connect_timeuot: " in result.output.splitlines()[0]
+    assert result.output.splitlines()[1:] == ["2 clusters: 1 problem"]
+
+
+def test_a_line_is_one_line_whatever_the_file_holds(tmp_path: Path) -> None:
+    result = run(written(tmp_path / "f.json", a_model(name="a\nb\x1b[31m", endpoints=["\r:1"])))
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) == 3
+    assert "\x1b" not in result.output
 
 
 @pytest.mark.parametrize("arguments", [[], ["no-such-file"], ["--bogus", "."], ["-o", "xml", "."]])

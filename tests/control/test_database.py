@@ -10,17 +10,12 @@ from typing import Final
 import pytest
 
 from extproc.control.database import Database
-from extproc.control.schema import MIGRATIONS, VERSION
 from extproc.control.store import Action, Store
-from extproc.core.resources import Candidate, Experiment, Mirror
-from extproc.errors import StoreCorrupt, StoreInUse, StoreTooNew, StoreUnwritable
+from extproc.core.resources import Candidate, Experiment
+from extproc.errors import StoreCorrupt, StoreInUse, StoreUnwritable
 
-VERSION_1 = Path(__file__).parents[1] / "fixtures" / "store" / "version-1.sql"
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 IRIS = Experiment("iris-ab", (Candidate("iris", 50), Candidate("iris2", 50)), default="iris")
-ALL_NEW = Experiment(
-    "iris-ab", (Candidate("iris", 0), Candidate("iris2", 100)), default="iris", mirror=Mirror("iris3", 125_000)
-)
 
 
 def used(state_dir: Path, *, changes: int = 40, killed: bool = False) -> Path:
@@ -78,6 +73,7 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], object], str]]] = {
     "garbage in its schema": (overwritten(100, b"\xa5" * 3996), "malformed|not a database"),
     "garbage in its content": (overwritten(8192, b"\xa5" * 4096), "Page 3: .*; "),
     "another program's": (another_program, "it is a database of another program"),
+    "of no version": (altered("PRAGMA user_version = -1"), "there is no schema version -1"),
     "a table is missing": (altered("DROP TABLE revision"), "no such table: revision"),
 }
 
@@ -143,67 +139,6 @@ def test_remains_of_a_maker_that_was_killed_are_no_store(tmp_path: Path) -> None
     assert not list(tmp_path.glob("*.new*"))
 
 
-@pytest.mark.parametrize("killed", [False, True])
-def test_a_file_of_a_newer_extproc_is_refused_and_left_as_it_is(tmp_path: Path, killed: bool) -> None:
-    store = Store.open(tmp_path)
-    store._database._connection.execute(f"PRAGMA user_version = {VERSION + 1}")
-    if killed:
-        store._database._connection.interrupt()
-    store.close()
-    before = content(tmp_path)
-    with pytest.raises(StoreTooNew, match=rf"extproc.db has schema version {VERSION + 1},.*above {VERSION}:"):
-        Store.open(tmp_path)
-    assert content(tmp_path) == before
-
-
-def test_a_file_of_version_1_is_migrated(tmp_path: Path) -> None:
-    altered(VERSION_1.read_text())(tmp_path / "extproc.db")
-    with closing(Store.open(tmp_path)) as store:
-        assert [(r.number, r.action, r.spec, r.caller, r.why) for r in store.history("iris-ab")] == [
-            (1, Action.STARTED, IRIS, "maria", ""),
-            (2, Action.UPDATED, ALL_NEW, "maria", ""),
-            (3, Action.ROLLED_BACK, IRIS, "ben", ""),
-        ]
-        assert store.history("iris-ab")[1].at == datetime(2025, 3, 2, 10, 0, 0, 250_000, tzinfo=UTC)
-        assert {n: (r.number, r.source) for n, r in store.current().items()} == {
-            "iris-ab": (3, "api"),
-            "wine-ab": (2, "/etc/extproc/wine.json"),
-        }
-        old = Experiment("old", (Candidate("a", 1),))
-        assert store.record("old", Action.STARTED, old, source="api", why="again", at=NOON).number == 4
-    with closing(Store.open(tmp_path)) as store:
-        assert store.current()["old"].why == "again"
-        assert _version(store) == VERSION
-
-
-def test_a_migrated_file_has_the_schema_of_a_new_one(tmp_path: Path) -> None:
-    (tmp_path / "old").mkdir()
-    altered(VERSION_1.read_text())(tmp_path / "old" / "extproc.db")
-    for name in ("old", "new"):
-        Store.open(tmp_path / name).close()
-    assert _schema(tmp_path / "old" / "extproc.db") == _schema(tmp_path / "new" / "extproc.db")
-
-
-def test_the_released_version_1_is_what_its_migration_still_makes(tmp_path: Path) -> None:
-    altered(VERSION_1.read_text())(tmp_path / "released.db")
-    altered(MIGRATIONS[0])(tmp_path / "made.db")
-    assert _schema(tmp_path / "made.db") == _schema(tmp_path / "released.db")
-
-
-def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "extproc.db"
-    altered(VERSION_1.read_text())(file)
-    schema = _schema(file)
-    half = ("", "ALTER TABLE revision ADD COLUMN why TEXT; ALTER TABLE nobody ADD COLUMN why TEXT;")
-    with monkeypatch.context() as patch:
-        patch.setattr("extproc.control.database.MIGRATIONS", half)
-        with pytest.raises(StoreCorrupt, match="nobody"):
-            Store.open(tmp_path)
-    assert _schema(file) == schema
-    with closing(Store.open(tmp_path)) as store:
-        assert _version(store) == VERSION
-
-
 def test_a_second_store_on_a_directory_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     with closing(Store.open(tmp_path)) as store:
         with pytest.raises(StoreInUse, match=rf"{tmp_path} is in use by another process.*--state-dir"):
@@ -259,12 +194,3 @@ def test_a_block_that_raises_changes_nothing(tmp_path: Path) -> None:
         with database.writing() as connection:
             connection.execute("INSERT INTO numbering VALUES ('iris-ab', 1)")
         assert database.read("SELECT * FROM numbering") == [("iris-ab", 1)]
-
-
-def _version(store: Store) -> int:
-    return int(store._database.read("PRAGMA user_version")[0][0])
-
-
-def _schema(file: Path) -> list[tuple[str, str]]:
-    with closing(sqlite3.connect(file)) as connection:
-        return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()

@@ -135,11 +135,6 @@ def test_a_bug_of_the_caller_is_told_and_leaves_nothing(store: Store, wrong: dic
     assert store.record("iris-ab", Action.STARTED, IRIS, source="api", at=NOON).number == 1
 
 
-def test_a_revision_number_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="numbers count from 1"):
-        Revision("iris-ab", 0, Action.STARTED, IRIS, "api", "", "", NOON)
-
-
 def test_threads_take_turns(store: Store) -> None:
     def record(turn: int) -> Revision:
         spec = (IRIS, WINE)[turn % 2]
@@ -170,7 +165,8 @@ def test_a_closed_store_can_be_closed_again_and_opened_anew(tmp_path: Path) -> N
         ("UPDATE revision SET spec = replace(spec, '70', '-70')", r"candidates\[0\].weight"),
         ("UPDATE revision SET spec = '[]'", "no Experiment"),
         (
-            """UPDATE revision SET spec = '{"@type":"type.googleapis.com/extproc.v1.Model","name":"iris-ab","cluster":"c"}'""",
+            """UPDATE revision
+               SET spec = '{"@type":"type.googleapis.com/extproc.v1.Model","name":"iris-ab","cluster":"c"}'""",
             "no Experiment",
         ),
         ("UPDATE revision SET spec = replace(spec, 'iris-ab', 'wine-ab')", "holds the spec of wine-ab"),

@@ -29,7 +29,7 @@ def test_a_listener_takes_a_port(listener: int) -> None:
 
 def test_a_taken_port_names_the_flag_that_changes_it(listener: int) -> None:
     demand_free({"--inference-port": free_port(), "--grpc-port": 0})
-    with pytest.raises(DemoFailed, match=rf"port {listener} is taken.*extproc demo --admin-port 0"):
+    with pytest.raises(DemoFailed, match=rf"port {listener} is taken.*--admin-port, .*extproc demo --free-ports"):
         demand_free({"--inference-port": free_port(), "--admin-port": listener})
 
 
@@ -41,3 +41,9 @@ def test_models_move_from_ports_that_are_taken(listener: int) -> None:
     ports = {int(endpoint.rpartition(":")[2]) for endpoint in chosen.values()}
     assert len(ports) == 3
     assert not ports & {listener, ours}
+
+
+def test_free_ports_are_taken_on_request() -> None:
+    free = free_port()
+    chosen = endpoints({"a": Served(f"127.0.0.1:{free}", "a", "")}, frozenset(), free=True)
+    assert chosen[f"127.0.0.1:{free}"] != f"127.0.0.1:{free}"

@@ -16,6 +16,7 @@ from tests.harness.client import Answer, fetch
 from tests.harness.envoy import RunningEnvoy
 from tests.harness.extproc import RunningExtproc
 from tests.harness.grpc_models import GrpcModelServer
+from tests.harness.load import run_load
 from tests.harness.models import ModelServer
 from tests.harness.ports import free_port
 from tests.harness.waiting import eventually
@@ -101,6 +102,25 @@ class Stage:
         """What REST says of an experiment."""
         document: dict[str, Any] = self.extproc.admin(f"/api/v1/experiments/{name}").json
         return document
+
+    def put(self, resource: dict[str, Any], query: str = "", headers: Mapping[str, str] | None = None) -> Answer:
+        """Start or update an experiment through the API."""
+        path = f"/api/v1/experiments/{resource['name']}{query}"
+        return self.extproc.admin(path, method="PUT", body=resource, headers=headers)
+
+    def stop(self, name: str, query: str = "") -> Answer:
+        """Stop an experiment through the API."""
+        return self.extproc.admin(f"/api/v1/experiments/{name}{query}", method="DELETE")
+
+    def routes(self, called: str = "iris", count: int = 60, headers: Mapping[str, str] | None = None) -> set[str]:
+        """The route tokens of so many answers to calls of one endpoint, none of which may fail.
+
+        60 draws miss a candidate of half the weight with a probability under 1e-18.
+        """
+        url = f"{self.extproc.inference_url}/v2/models/x/infer"
+        result = run_load(url, count, headers={"seldon-model": called, **(headers or {})})
+        assert result.failed == 0, str(result)
+        return set(result.by_route)
 
     def wait_state(self, name: str, state: str = "ACTIVE", *, within: float = 15.0) -> dict[str, Any]:
         return eventually(

@@ -204,8 +204,9 @@ def test_routes_for_traffic_that_is_not_a_model_s(running: Stage) -> None:
     assert running.infer("/nobody").status == 404
     running.wait_state("iris-ab")
     assert routes(running, 80) == {IRIS, IRIS2}
-    running.write(ab(1, 1), json.loads(json.dumps(mine).replace("/ping", "ping")), own)
+    running.write(
+        ab(1, 1), json.loads(json.dumps(mine).replace('{"path": "/ping"}', '{"safe_regex": {"regex": "["}}')), own
+    )
     report = eventually(lambda: problems(running), within=10, saying="the refusal is reported")
-    assert report[0]["name"] == "mine"
-    assert report[0]["kept"]
+    assert (report[0]["kind"], report[0]["name"], report[0]["kept"]) == ("RouteConfiguration", "mine", True)
     assert running.infer("/ping").text == "pong"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from tests.harness.client import Answer, fetch
 from tests.harness.ports import free_port
@@ -118,9 +118,17 @@ class RunningExtproc:
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.tail()}") from None
 
-    def admin(self, path: str, *, method: str = "", body: bytes | str = b"") -> Answer:
-        """Ask the admin HTTP server."""
-        return fetch(self.admin_url + path, method=method, body=body)
+    def admin(
+        self,
+        path: str,
+        *,
+        method: str = "",
+        body: bytes | str | dict[str, Any] = b"",
+        headers: Mapping[str, str] | None = None,
+        within: float = 20.0,
+    ) -> Answer:
+        """Ask the admin HTTP server; a dict is sent as JSON."""
+        return fetch(self.admin_url + path, method=method, body=body, headers=headers, within=within)
 
     def infer(self, model: str, headers: Mapping[str, str] | None = None) -> Answer:
         """One V2 inference request through Envoy."""

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import grpc
 from aiohttp import web
@@ -80,9 +80,9 @@ def rest_stand_in(*told: Told) -> Iterator[StandIn]:
         app = web.Application()
         app.router.add_post("/v2/models/{model}/infer", infer)
         app.router.add_get("/api/v1/experiments", listing)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=0.1).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         try:
             yield
         finally:
@@ -100,34 +100,27 @@ async def _leave(serving: contextlib.AbstractAsyncContextManager[None]) -> None:
     await serving.__aexit__(None, None, None)
 
 
-class _Handler(grpc.GenericRpcHandler[bytes, bytes]):
-    def __init__(self, stand_in: StandIn) -> None:
-        self._stand_in: Final = stand_in
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
-        if handler_call_details.method != MODEL_INFER:
-            return None
-        return grpc.unary_unary_rpc_method_handler(self._infer)
-
-    def _infer(self, request: bytes, context: grpc.ServicerContext) -> bytes:
-        headers = {key: str(value) for key, value in context.invocation_metadata() or ()}
-        self._stand_in.got.append(Got(MODEL_INFER, headers, request))
-        answer = self._stand_in.next()
-        route = (("x-seldon-route", answer.route),) if answer.route else ()
-        if answer.code != "OK":
-            # As Envoy's own answers do it: all there is comes with the trailers.
-            context.set_trailing_metadata(route)
-            context.abort(grpc.StatusCode[str(answer.code)], answer.body.decode())
-        context.send_initial_metadata(route)
-        return answer.body
-
-
 @contextlib.contextmanager
 def grpc_stand_in(*told: Told) -> Iterator[StandIn]:
     """One that speaks gRPC, on a free port."""
     port = free_port()
     stand_in = StandIn(list(told) or [Told("OK", body=b"")], f"http://127.0.0.1:{port}")
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[_Handler(stand_in)], options=[("grpc.so_reuseport", 0)])
+
+    def infer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        headers = {key: str(value) for key, value in context.invocation_metadata() or ()}
+        stand_in.got.append(Got(MODEL_INFER, headers, request))
+        answer = stand_in.next()
+        route = (("x-seldon-route", answer.route),) if answer.route else ()
+        if answer.code != "OK":
+            # As in Envoy's own answers, all there is comes with the trailers.
+            context.set_trailing_metadata(route)
+            context.abort(grpc.StatusCode[str(answer.code)], answer.body.decode())
+        context.send_initial_metadata(route)
+        return answer.body
+
+    _, service, method = MODEL_INFER.split("/")
+    handler = grpc.method_handlers_generic_handler(service, {method: grpc.unary_unary_rpc_method_handler(infer)})
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[handler], options=[("grpc.so_reuseport", 0)])
     if server.add_insecure_port(f"127.0.0.1:{port}") != port:
         raise AssertionError(f"the stand-in got no port {port}")
     server.start()

@@ -52,7 +52,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     over = threading.Event()
 
     def write() -> None:
-        for number in range(200):
+        for number in range(100):
             kept.keep(URL, "iris", f":iris_{number}:" * 50)
         over.set()
 

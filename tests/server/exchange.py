@@ -51,7 +51,7 @@ def on_uvloop(scenario: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
 
 
 @asynccontextmanager
-async def serving(*services: Service, health: Health | None = None, grace: float = 0) -> AsyncIterator[GrpcServer]:
+async def serving(*services: Service, health: Health | None = None, grace: float = 5) -> AsyncIterator[GrpcServer]:
     """The services on a free port; drained with the block, after which nothing of it runs any more."""
     before = asyncio.all_tasks()
     server = await GrpcServer.start("127.0.0.1", 0, services or (ExtProc(PUBLISHED),), health)

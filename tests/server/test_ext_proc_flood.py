@@ -18,6 +18,7 @@ NO_TOKEN = captured("intercepted-no-token")
 STREAMS: Final = 10_000
 CONNECTIONS: Final = 4
 PER_STREAM: Final = 64 * 1024  # bytes; about 25 kB are used
+PATIENCE: Final = 120.0  # seconds; ten thousand streams are ten seconds of work
 MEBIBYTE: Final = 1024 * 1024
 FRAME_HEAD: Final = 5  # what gRPC puts before each message
 
@@ -30,10 +31,11 @@ def resident() -> int:
 
 async def settled(saying: str, tasks: int) -> None:
     await eventually_async(
-        lambda: len(asyncio.all_tasks()), within=60, saying=saying, until=lambda running: running <= tasks
+        lambda: len(asyncio.all_tasks()), within=PATIENCE, saying=saying, until=lambda running: running <= tasks
     )
 
 
+@pytest.mark.timeout(300)
 @on_uvloop
 async def test_ten_thousand_open_streams_are_answered_and_forgotten() -> None:
     async with serving(ExtProc(PUBLISHED, draw=lambda: FIRST)) as server, connected(server.port) as channel:
@@ -46,7 +48,7 @@ async def test_ten_thousand_open_streams_are_answered_and_forgotten() -> None:
                     await client.send(client.open(), NO_TOKEN)
             await eventually_async(
                 lambda: sum(len(client.data) for client in clients),
-                within=60,
+                within=PATIENCE,
                 saying="every stream is answered",
                 until=STREAMS.__eq__,
             )

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from extproc.core.offers import Document
-from extproc.core.resources import Kind, PassThrough
+from extproc.core.resources import Candidate, Experiment, Kind, PassThrough
 from extproc.wire.manifests import read
 from tests.wire.given import CLUSTER, EXPERIMENT, MODEL, ROUTES, a_manifest, a_model, an_experiment, texts, the_only
 
@@ -276,3 +276,11 @@ def assert_sound(document: Document) -> None:
     for problem in (*document.problems, *(p for offer in document.offers for p in offer.problems)):
         assert "\n" not in str(problem)
         assert str(problem).encode()
+
+
+def test_a_body_for_an_experiment_need_not_say_its_type() -> None:
+    body = '{"name": "x", "candidates": [{"name": "a", "weight": 1}]}'
+    (offer,) = read(body, "api", untyped=True).offers
+    assert offer.resource == Experiment("x", (Candidate("a", 1),))
+    (offer,) = read(body, "api").offers
+    assert "@type" in offer.problems[0].message

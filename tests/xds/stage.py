@@ -25,9 +25,7 @@ class Stage:
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         return fetch(self.url + path, headers=headers)
 
-    def infer(
-        self, path: str, headers: Mapping[str, str] | None = None, body: bytes | dict[str, Any] = b"{}"
-    ) -> Answer:
+    def infer(self, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"{}") -> Answer:
         return fetch(self.url + path, headers=headers, body=body)
 
     @property

@@ -1,0 +1,153 @@
+"""How a real Envoy asks for a decision, what the answer may do, and what it may not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import grpc
+import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from extproc import names
+from extproc.core.resources import MILLION, ResourceType
+from tests.harness.grpc_models import GrpcModelServer
+from tests.harness.models import ModelServer
+from tests.harness.waiting import eventually
+from tests.xds.decider import Decider, setting
+from tests.xds.given import a_model, a_world, an_experiment
+from tests.xds.stage import Stage, serving
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    stage: Stage
+    decider: Decider
+    servers: dict[str, ModelServer]
+    grpc_servers: dict[str, GrpcModelServer]
+
+    def forget(self) -> None:
+        self.decider.requests.clear()
+        self.decider.reply = setting().SerializeToString()
+        for server in (*self.servers.values(), *self.grpc_servers.values()):
+            server.forget()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    servers = {"iris": ModelServer("iris"), "iris2": ModelServer("iris2", served="iris-v2"), "m": ModelServer("m")}
+    rpc = {"iris": GrpcModelServer("iris"), "iris2": GrpcModelServer("iris2", served="iris")}
+    models = [
+        a_model("iris", servers["iris"].port, grpc=rpc["iris"].port),
+        a_model("iris2", servers["iris2"].port, grpc=rpc["iris2"].port, served_name="iris-v2", version=2),
+        a_model("m", servers["m"].port),
+    ]
+    experiments = [
+        # Envoy alone would never choose iris2.
+        an_experiment("ab", {"iris": 1, "iris2": 0}, default="iris", mirror=("m", MILLION)),
+        an_experiment("pipe", {"m": 1, "iris2": 0}, default="m", resource_type=ResourceType.PIPELINE),
+    ]
+    with Decider() as decider:
+        try:
+            where = tmp_path_factory.mktemp("inference")
+            with serving(a_world(models, experiments), where, grpc_port=decider.port) as stage:
+                eventually(lambda: stage.envoy.healthy("extproc"), within=10, saying="Envoy knows extproc to be well")
+                yield Scene(stage, decider, servers, rpc)
+        finally:
+            for server in (*servers.values(), *rpc.values()):
+                server.close()
+
+
+@pytest.fixture
+def scene(running: Scene) -> Scene:
+    running.forget()
+    return running
+
+
+def test_it_is_asked_for_intercepted_requests_alone_and_told_just_what_it_needs(scene: Scene) -> None:
+    headers = {"x-seldon-route": ":iris_1:", "x-own": "secret", "authorization": "secret"}
+    for endpoint in ("iris2", "unknown", "iris"):
+        scene.stage.infer(f"/v2/models/{endpoint}/infer", headers)
+    (request,) = scene.decider.requests
+    attributes = request.attributes[names.EXT_PROC_FILTER].fields
+    assert {name: value.string_value for name, value in attributes.items()} == {
+        names.ROUTE_NAME_ATTRIBUTE: "ab/iris/fallback"
+    }
+    sent = {header.key: header.raw_value for header in request.request_headers.headers.headers}
+    assert sent == {"x-seldon-route": b":iris_1:"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/v2/models/iris/infer?a=b", {}), ("/v2/models/ab.experiment/infer?a=b", {}), ("/x", {"seldon-model": "iris"})],
+)
+def test_a_decision_leads_to_its_route(scene: Scene, path: str, headers: dict[str, str]) -> None:
+    scene.decider.reply = setting((names.LABEL_HEADER, "ab/iris2")).SerializeToString()
+    answer = scene.stage.infer(path, headers)
+    assert answer.headers["x-seldon-route"] == ":iris2_2:"
+    (request,) = scene.servers["iris2"].requests
+    assert request.path == path.replace("/iris/", "/iris-v2/").replace("/ab.experiment/", "/iris-v2/")
+    assert request.header("seldon-internal-model") == "iris2_2"
+    assert request.header(names.LABEL_HEADER) is None
+    # Its mirror is that of the experiment.
+    (copy,) = eventually(lambda: scene.servers["m"].requests, within=10, saying="the copy")
+    assert copy.header(names.LABEL_HEADER) is None
+    assert copy.header("seldon-internal-model") == "m_1"
+
+
+def test_a_decision_for_a_pipeline(scene: Scene) -> None:
+    scene.decider.reply = setting((names.LABEL_HEADER, "pipe/iris2")).SerializeToString()
+    assert scene.stage.infer("/v2/models/m.pipeline/infer").headers["x-seldon-route"] == ":iris2.pipeline:"
+
+
+def test_a_decision_for_grpc(scene: Scene) -> None:
+    scene.decider.reply = setting((names.LABEL_HEADER, "ab/iris2")).SerializeToString()
+    with grpc.insecure_channel(scene.stage.grpc_target) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        sent = service_pb2.ModelInferRequest(model_name="iris")
+        answer, call = stub.ModelInfer.with_call(sent, metadata=(("seldon-model", "iris"),), timeout=10)
+    assert answer.parameters["stub"].string_param == "iris2"
+    assert dict(call.initial_metadata())["x-seldon-route"] == ":iris2_2:"
+    (seen,) = scene.grpc_servers["iris2"].calls
+    assert seen.header("seldon-internal-model") == "iris2_2"
+    (request,) = scene.decider.requests
+    route = request.attributes[names.EXT_PROC_FILTER].fields[names.ROUTE_NAME_ATTRIBUTE].string_value
+    assert route == "ab/iris/grpc/fallback"
+
+
+def test_envoy_alone_splits_grpc_too(scene: Scene) -> None:
+    with grpc.insecure_channel(scene.stage.grpc_target) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        sent = service_pb2.ModelInferRequest(model_name="iris")
+        answer = stub.ModelInfer(sent, metadata=(("seldon-model", "ab.experiment"),), timeout=10)
+    assert answer.parameters["stub"].string_param == "iris"
+
+
+GARBAGE = b"\xff" * 20
+IMMEDIATE = bytes.fromhex("3a050a03089303")  # immediate_response { status { code: Forbidden } }
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        setting((names.LABEL_HEADER, "ab/nobody")).SerializeToString(),
+        setting((names.LABEL_HEADER, "")).SerializeToString(),
+        setting((names.LABEL_HEADER, "x" * 3000)).SerializeToString(),
+        setting(
+            (":path", "/v2/models/m/infer"), (":authority", "elsewhere"), ("seldon-model", "m")
+        ).SerializeToString(),
+        setting(("x-envoy-upstream-rq-timeout-ms", "1"), ("x-added", "1")).SerializeToString(),
+        GARBAGE,
+        IMMEDIATE,
+        b"",
+    ],
+    ids=["unknown label", "no label", "long label", "path", "other headers", "garbage", "own answer", "nothing"],
+)
+def test_no_answer_can_harm_a_request(scene: Scene, reply: bytes) -> None:
+    scene.decider.reply = reply
+    answer = scene.stage.infer("/v2/models/iris/infer")
+    assert (answer.status, answer.headers["x-seldon-route"]) == (200, ":iris_1:")
+    assert len(scene.decider.requests) == 1  # it was asked indeed
+    (request,) = scene.servers["iris"].requests
+    assert request.path == "/v2/models/iris/infer"
+    assert request.header("host") == scene.stage.grpc_target
+    added = ("x-added", "seldon-model", "x-envoy-expected-rq-timeout-ms", names.LABEL_HEADER)
+    assert [request.header(name) for name in added] == [None] * 4
