@@ -75,7 +75,7 @@ def table(experiment: str, phase: Phase) -> Table:
     """A phase as a table, a row for each candidate."""
     weights = weights_text({line.name: line.weight for line in phase.candidates})
     title = f"{experiment} with {weights}: {phase.requests:,} requests"
-    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("candidate", "configured", "observed", "requests", "accuracy", "p50", "p99"):
         shown.add_column(column, justify="left" if column == "candidate" else "right")
     for line in phase.candidates:

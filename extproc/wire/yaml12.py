@@ -67,6 +67,10 @@ class _Open:
     key: str | None = None
     size: int = 1
 
+    @property
+    def awaits_key(self) -> bool:
+        return self.mapping and self.key is None
+
     def value(self) -> Json:
         return json_object(self.pairs) if self.mapping else self.items
 
@@ -101,8 +105,6 @@ class _Reader:
     def _begin(self, event: Any) -> None:
         if event.tag not in _PLAIN_TAGS | {None, "!"}:
             _refuse(event.start_mark, f"the tag {event.tag} is not read: leave it out")
-        if self._open and self._open[-1].mapping and self._open[-1].key is None:
-            _refuse(event.start_mark, "a key must be a plain text")
         if len(self._open) == DEPTH_MAX:
             _refuse(event.start_mark, f"is nested deeper than {DEPTH_MAX} levels")
         self._open.append(_Open(event.anchor, isinstance(event, MappingStartEvent), event.start_mark))
@@ -114,14 +116,11 @@ class _Reader:
         self._aliased += size
         if self._aliased > _ALIASED_MAX:
             _refuse(event.start_mark, f"aliases stand for more than {_ALIASED_MAX} values: write them out")
-        if self._open and self._open[-1].mapping and self._open[-1].key is None:
-            _refuse(event.start_mark, "a key must be a plain text")
         self._put(value, size, None, event.start_mark)
 
     def _scalar(self, event: Any) -> None:
-        parent = self._open[-1] if self._open else None
-        if parent and parent.mapping and parent.key is None:
-            parent.key = event.value  # JSON's keys are strings, whatever they look like
+        if self._open and self._open[-1].awaits_key:
+            self._open[-1].key = event.value  # JSON's keys are strings, whatever they look like
             if event.anchor:
                 self._anchors[event.anchor] = (event.value, 1)
             return
@@ -143,11 +142,11 @@ class _Reader:
         parent.size += size
         if not parent.mapping:
             parent.items.append(value)
-        elif parent.key is None:
-            _refuse(mark, "a key must be a plain text")
-        else:
+        elif parent.key is not None:
             parent.pairs.append((parent.key, value))
             parent.key = None
+        else:
+            _refuse(mark, "a key must be a plain text")
 
 
 def _plain(event: Any) -> Json:

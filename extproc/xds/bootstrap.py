@@ -7,7 +7,7 @@ got, and comes back within a second.
 from typing import Final
 
 from extproc import names
-from extproc.xds.clusters import HTTP2, UNLIMITED, discovery
+from extproc.xds.clusters import HTTP2, PROMPT, UNLIMITED, discovery
 from extproc.xds.encode import Json, typed
 from extproc.xds.http import ads, load_assignment, socket_address, upstream
 from extproc.xds.world import Options
@@ -101,7 +101,7 @@ def ext_proc(options: Options) -> Json:
                 "grpc_health_check": {},
             }
         ],
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0.0}},
+        "common_lb_config": PROMPT,
         "close_connections_on_host_health_failure": True,  # and so end the calls that wait for it
     }
 

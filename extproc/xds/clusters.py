@@ -74,12 +74,17 @@ def _cluster(model: Model, protocol: Protocol, endpoints: tuple[Endpoint, ...]) 
         "load_assignment": load_assignment(name, [socket_address(e.host, e.port) for e in endpoints]),
         "typed_extension_protocol_options": upstream(_PROTOCOL_OPTIONS[protocol], idle_timeout=IDLE_TIMEOUT),
         "circuit_breakers": UNLIMITED,
-        # With no endpoint up, the default would send requests to all of them, to fail slowly and each in its own way.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0.0}},
+        "common_lb_config": PROMPT,
         # A host that DNS no longer names is gone, even if something there still answers.
         "ignore_health_on_host_removal": True,
         **({} if model.readiness.disabled else {"health_checks": [_health_check(model, protocol)]}),
     }
+
+
+# With no endpoint up, Envoy's default (a panic threshold of 50 %) would send requests to all of them, to fail slowly
+# and each in its own way. And it holds changes of health back from its workers for a second, to merge them
+# (update_merge_window): so long would a candidate that /clusters calls healthy be answered for with 503.
+PROMPT: Final[Json] = {"healthy_panic_threshold": {"value": 0.0}, "update_merge_window": "0s"}
 
 
 def _health_check(model: Model, protocol: Protocol) -> Json:

@@ -41,10 +41,10 @@ def listener(options: Options, route_specifier: Json) -> Json:
                 codec_type="AUTO",
                 early_header_mutation_extensions=[_STRIP_CLIENT_HEADERS],
                 # https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge
-                # With it a client's `x-envoy-*` headers are dropped, which could set retries and timeouts of their
-                # own. `x-forwarded-for` gets the peer's address appended, behind another proxy too. No address counts
-                # as internal, which is Envoy's default; an empty `internal_address_config` is not the same, it makes
-                # the loopback address internal (tried with 1.40).
+                # The client's address is the connection's, and is appended to `x-forwarded-for`. A client's `x-envoy-*`
+                # headers, which could set retries and timeouts, are dropped since no address counts as internal. That
+                # is Envoy's default; an empty `internal_address_config` is not the same, it makes the loopback
+                # address internal (tried with 1.40).
                 use_remote_address=True,
                 preserve_external_request_id=True,  # a client finds its request again in the model's log
                 normalize_path=True,

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from extproc.cli.experiment_file import NotStartableError, read_experiments
 from extproc.core.resources import Candidate, Experiment
@@ -41,24 +40,20 @@ def test_a_discovery_response_of_several_and_a_list() -> None:
     assert read(several) == (AB, other)
 
 
-def test_several_documents_of_yaml_of_standard_input() -> None:
-    found = read(an_experiment(), a_manifest(), origin="standard input")
-    assert [one.name for one in found] == ["iris-ab", "experiment-sample"]
-
-
-def test_yaml_without_its_type() -> None:
-    text = b"name: iris-ab\ndefault: iris\ncandidates:\n- {name: iris, weight: 70}\n- {name: iris2, weight: 30}\n"
-    assert read_experiments(text, "standard input") == (AB,)
-    assert YAML(typ="safe", pure=True).load(text)["name"] == "iris-ab"
+def test_yaml_on_standard_input_with_and_without_its_type() -> None:
+    text = "name: iris-ab\ndefault: iris\ncandidates:\n- {name: iris, weight: 70}\n- {name: iris2, weight: 30}\n"
+    typed = "'@type': type.googleapis.com/extproc.v1.Experiment\n" + text
+    assert read_experiments(text.encode(), "standard input") == (AB,)
+    assert read_experiments(typed.encode(), "standard input") == (AB,)
+    several = f"{typed}---\n{typed.replace('iris-ab', 'other')}"
+    assert [one.name for one in read_experiments(several.encode(), "standard input")] == ["iris-ab", "other"]
 
 
 def test_models_belong_elsewhere_and_whatever_they_lack_does_not_matter() -> None:
-    assert refused({"resources": [a_model(endpoints=[]), an_experiment()]}) == [
-        "ab.json: 1 problem, nothing was started",
-        "  Model iris: put models into the --resources file of `extproc up` or `extproc serve`: only experiments are"
-        " started",
-        "Correct it and start it again.",
-    ]
+    first, problem, following = refused({"resources": [a_model(endpoints=[]), an_experiment()]})
+    assert first == "ab.json: 1 problem, nothing was started"
+    assert problem.startswith("  Model iris: put models into the --resources file of `extproc up`")
+    assert following == "Correct it and start it again."
 
 
 def test_every_problem_is_told_with_its_place() -> None:
@@ -66,10 +61,10 @@ def test_every_problem_is_told_with_its_place() -> None:
     lines = refused(
         {"resources": [an_experiment(candidates=candidates, default=None), {"@type": "x"}, an_experiment()]}
     )
-    assert lines[0] == "ab.json: 4 problems, nothing was started"
+    assert lines[0] == "ab.json: 3 problems, nothing was started"
     assert lines[1].startswith("  Experiment iris-ab: candidates[0].weight: must be a whole number")
-    assert lines[3].startswith("  resources[1]: @type: 'x' is not read")
-    assert lines[4] == "  Experiment iris-ab: name: stands in this file twice (resources[0] and resources[2]): keep one"
+    assert lines[2].startswith("  resources[1]: @type: 'x' is not read")
+    assert lines[3] == "  Experiment iris-ab: name: stands in this file twice (resources[0] and resources[2]): keep one"
 
 
 def test_a_problem_without_a_type_has_the_files_own_path() -> None:
@@ -89,7 +84,7 @@ def test_a_problem_without_a_type_has_the_files_own_path() -> None:
         (b'{"name": "iris-ab"}', 'has no "@type"'),
         (b'{"name": 5, "candidates": 7}', "candidates: must be a list"),
         (b"[1]", "must be an object, not 1"),
-        (b'{"apiVersion": "mlops.seldon.io/v1alpha1", "kind": "Model", "metadata": {"name": "\x1b"}}', "is stored"),
+        (b'{"apiVersion": "mlops.seldon.io/v1alpha1", "kind": "Model", "metadata": {"name": "\\u001b"}}', "is stored"),
     ],
 )
 def test_what_holds_no_experiment_says_so(data: bytes, said: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from rich.console import Console, RenderableType
 
 from extproc.cli.document_reader import MisfitError
@@ -170,6 +170,7 @@ def test_no_table_is_imported_before_it_is_drawn() -> None:
     assert "\nfrom extproc.cli.experiment_tables" not in source
 
 
+@settings(deadline=None, max_examples=50)
 @given(broken(a_list()))
 def test_whatever_fits_can_be_drawn(document: Any) -> None:
     try:
@@ -181,6 +182,7 @@ def test_whatever_fits_can_be_drawn(document: Any) -> None:
         assert drawn(experiment_status(shown, wide=True))
 
 
+@settings(deadline=None, max_examples=50)
 @given(broken(a_history()))
 def test_whatever_history_fits_can_be_drawn(document: Any) -> None:
     try:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from extproc.cli.document_reader import MisfitError
 from extproc.cli.experiment_view import (
@@ -72,6 +72,7 @@ def test_what_lacks_the_main_thing_is_a_misfit(read: Any, said: str) -> None:
         read({"name": "x"})
 
 
+@settings(deadline=None, max_examples=50)
 @given(broken(a_document()))
 def test_no_experiment_ends_worse_than_in_a_misfit(document: Any) -> None:
     try:
@@ -80,6 +81,7 @@ def test_no_experiment_ends_worse_than_in_a_misfit(document: Any) -> None:
         assert str(misfit).isprintable()
 
 
+@settings(deadline=None, max_examples=50)
 @given(broken(a_list()))
 def test_no_list_does(document: Any) -> None:
     try:
@@ -88,6 +90,7 @@ def test_no_list_does(document: Any) -> None:
         assert str(misfit).isprintable()
 
 
+@settings(deadline=None, max_examples=50)
 @given(broken(a_history()))
 def test_no_history_does(document: Any) -> None:
     try:

@@ -76,7 +76,7 @@ def test_a_look_takes_no_longer_than_there_is_time() -> None:
 
 
 def test_without_a_limit_it_goes_on() -> None:
-    assert Clock(*[WAITS] * 5000, RUNS).wait(within=0) == RUNS
+    assert Clock(*[WAITS] * 400, RUNS).wait(within=0) == RUNS
 
 
 def test_that_extproc_does_not_answer_is_one_more_thing_to_wait_for() -> None:

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
@@ -79,6 +79,7 @@ def test_json_is_the_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.isascii()
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(max_size=20))

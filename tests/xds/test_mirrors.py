@@ -139,7 +139,7 @@ def test_a_mirror_that_is_dead(tmp_path: Path) -> None:
 def test_a_copy_is_given_up_in_the_end(tmp_path: Path, silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirrors, "TIMEOUT", "1s")
     mirrors._way.cache_clear()
-    active = "cluster.mirrors.upstream_rq_active"
+    total, active = "cluster.mirrors.upstream_rq_total", "cluster.mirrors.upstream_rq_active"
     with ModelServer("a") as a, ModelServer("m") as m:
         m.hang()
         models = [a_model("a", a.port), unchecked("m", m.port), unchecked("stuck", silent)]
@@ -150,8 +150,12 @@ def test_a_copy_is_given_up_in_the_end(tmp_path: Path, silent: int, monkeypatch:
         with serving(a_world(models, experiments), tmp_path) as stage:
             stage.infer("/v2/models/y.experiment/infer")
             stage.infer("/v2/models/a/infer", body=b"x" * STUCK)
-            eventually(lambda: stage.envoy.stats(active)[active], within=5, saying="2 copies", until=lambda n: n == 2)
-            eventually(lambda: stage.envoy.stats(active)[active], within=10, saying="no copy", until=lambda n: n == 0)
+            eventually(
+                lambda: stage.envoy.stats("cluster.mirrors.upstream_rq_"),
+                within=10,
+                saying="both copies were made, and none is under way",
+                until=lambda stats: (stats[total], stats[active]) == (2, 0),
+            )
     mirrors._way.cache_clear()
 
 
