@@ -22,6 +22,7 @@ from extproc.server.envoy import EnvoyOptions, EnvoyProcess, find_envoy
 from extproc.server.ext_proc import ExtProc
 from extproc.server.grpc_server import GrpcServer
 from extproc.server.ports import demand_free, free_port
+from extproc.server.probes import ProbeWatch
 from extproc.server.readiness import ReadinessWatch
 from extproc.settings import Settings
 from extproc.sources.files import FileSource
@@ -36,7 +37,7 @@ log: Final = logging.getLogger(__name__)
 
 GRACE: Final = 5.0  # seconds that open streams get to end
 FILES: Final = "files"
-WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 (bound to, never called)
+WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
 
 
 class App:
@@ -66,7 +67,7 @@ class App:
         self._readiness = (
             ReadinessWatch(f"http://127.0.0.1:{self._envoy_admin_port}", self._plane.saw)
             if self._envoy_admin_port
-            else None
+            else ProbeWatch(lambda: self._plane.state.effective.models, self._plane.saw)
         )
 
     async def run(self) -> None:
@@ -95,9 +96,8 @@ class App:
                 self._build(),
                 source.watch(lambda documents: self._plane.offer(FILES, documents)),
                 self._changes.keep_record(),
+                self._readiness.run(),
             ]
-            if self._readiness:
-                background.append(self._readiness.run())
             where = f"admin http://{settings.admin_host}:{admin.port}"
             if settings.embedded_envoy:
                 envoy = self._envoy(grpc_server.port, where)
@@ -141,8 +141,7 @@ class App:
         match event:
             case Accepted(snapshot):
                 self._plane.accepted(snapshot, self._ads.decided())
-                if self._readiness:
-                    self._readiness.look_now()  # clusters may be new
+                self._readiness.look_now()  # clusters may be new
             case Refused(snapshot, _, message):
                 self._plane.refused(snapshot, message)
 

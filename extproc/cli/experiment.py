@@ -1,18 +1,17 @@
 """`extproc experiment …`: what a team does to an experiment, over the REST of the admin HTTP.
 
-People's output by default; `-o json` is the REST document itself. What draws tables and what reads files is imported
-only where it is needed, so that completion stays quick.
+Output for people by default; `-o json` is the REST document itself. What reads files is imported only when a file is
+read, so that completion stays quick.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, BinaryIO, Final, TypeVar
+import sys
+from pathlib import Path
+from typing import Final
 
 import click
 
-from extproc.cli.admin_client import ANSWER_WITHIN, AdminClient, Answer, Document
-from extproc.cli.admin_errors import AdminGarbledError, AdminRefusedError
-from extproc.cli.document_reader import MisfitError
+from extproc.cli.admin_client import ANSWER_WITHIN, AdminClient, Document
+from extproc.cli.admin_errors import AdminRefusedError
 from extproc.cli.experiment_options import (
     ADMIN,
     ANY_OUTPUT,
@@ -24,11 +23,9 @@ from extproc.cli.experiment_options import (
     a_number,
     output_option,
 )
-from extproc.cli.experiment_view import ExperimentView, listed, revisions
-from extproc.cli.output import Output, write_document, write_line, write_table
+from extproc.cli.experiment_printer import Printer, progress
+from extproc.cli.output import Output
 from extproc.errors import ExtprocError
-
-V = TypeVar("V")
 
 WAIT_WITHIN: Final = 60.0  # seconds
 DAY: Final = 86_400.0  # seconds
@@ -41,7 +38,12 @@ def experiment() -> None:
 
 @experiment.command()
 @click.option(
-    "-f", "--file", required=True, metavar="FILE", type=click.File("rb"), help="The experiment; - reads standard input."
+    "-f",
+    "--file",
+    required=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="The experiment; - reads standard input.",
 )
 @CALLER
 @WHY
@@ -58,7 +60,7 @@ def experiment() -> None:
 @ADMIN
 @ANY_OUTPUT
 def start(
-    file: BinaryIO,
+    file: str,
     caller: str,
     why: str,
     no_wait: bool,
@@ -75,31 +77,32 @@ def start(
     from extproc.cli.experiment_file import read_experiments
     from extproc.wire.manifests import write
 
-    origin = "standard input" if file.name == "<stdin>" else file.name
+    origin = "standard input" if file == "-" else file
     try:
-        experiments = read_experiments(file.read(), origin)
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise ExtprocError(f"{origin} can't be read: {error.strerror}") from error
+    experiments = read_experiments(data, origin)
     if if_match is not None and len(experiments) > 1:
         raise click.UsageError(
             f"--if-match names the revision of one experiment, and {origin} holds {len(experiments)}"
         )
-    client = AdminClient(admin, timeout)
+    client, printer = AdminClient(admin, timeout), Printer(admin, output)
     done: list[Document] = []
     refused: dict[str, AdminRefusedError] = {}
     try:
         for wanted in experiments:
             try:
                 answer = client.start(write(wanted), caller=caller, why=why, wait=not no_wait, revision=if_match)
-            except AdminRefusedError as refusal:
+            except AdminRefusedError as refusal:  # one that is refused says nothing about the others
                 refused[wanted.name] = refusal
                 continue
             done.append(answer.document)
-            if not output.for_programs:
-                _tell_change(client, answer, "started" if answer.created else "updated", "already runs", output)
+            if not printer.for_programs:
+                printer.change(answer, "started" if answer.created else "updated", "already runs")
     finally:
-        if done and output.for_programs:
-            write_document(done[0] if len(experiments) == 1 else {"experiments": done}, output)
+        if done and printer.for_programs:
+            printer.document(done[0] if len(experiments) == 1 else {"experiments": done})
     if refused:
         raise ExtprocError("\n".join(f"{name}: {refusal}" for name, refusal in refused.items()))
 
@@ -115,12 +118,8 @@ def stop(name: str, caller: str, why: str, admin: str, output: Output) -> None:
 
     Its default answers alone again. To stop it twice is no error.
     """
-    client = AdminClient(admin)
-    answer = client.stop(name, caller=caller, why=why)
-    if output.for_programs:
-        write_document(answer.document, output)
-    else:
-        _tell_change(client, answer, "stopped", "stopped already,", output)
+    answer = AdminClient(admin).stop(name, caller=caller, why=why)
+    Printer(admin, output).change(answer, "stopped", "stopped already,")
 
 
 @experiment.command()
@@ -146,17 +145,14 @@ def status(name: str, wait: bool, wanted: str | None, timeout: float, admin: str
     """
     from extproc.cli.experiment_watch import wait_for
 
-    client = AdminClient(admin)
-    document: Mapping[str, Any]
+    def look(within: float) -> Document:
+        return AdminClient(admin, within).experiment(name)
+
+    printer = Printer(admin, output)
     if wait or wanted:
-
-        def look(within: float) -> Document:
-            return AdminClient(admin, within).experiment(name)
-
-        document = _fitting(client, lambda: wait_for(name, wanted or "ACTIVE", timeout, look, _tell_progress))
+        printer.experiment(printer.fitting(lambda: wait_for(name, wanted or "ACTIVE", timeout, look, progress)))
     else:
-        document = client.experiment(name)
-    _show(client, document, output)
+        printer.experiment(AdminClient(admin).experiment(name))
 
 
 @experiment.command("list")
@@ -167,15 +163,7 @@ def list_experiments(admin: str, output: Output) -> None:
 
     Resources that a source offers and that are not taken stand below, with what is wrong with them.
     """
-    client = AdminClient(admin)
-    document = client.experiments()
-    if output.for_programs:
-        write_document(document, output)
-        return
-    from extproc.cli.experiment_tables import experiment_list
-
-    experiments, refused = _fitting(client, lambda: listed(document))
-    write_table(experiment_list(experiments, refused, wide=output is Output.WIDE), output)
+    Printer(admin, output).experiments(AdminClient(admin).experiments())
 
 
 @experiment.command()
@@ -187,14 +175,13 @@ def get(name: str, admin: str, output: Output) -> None:
 
     It can be edited and given back to `start -f`.
     """
-    document = AdminClient(admin).experiment(name)
-    spec = document.get("spec")
+    spec = AdminClient(admin).experiment(name).get("spec")
     if not isinstance(spec, dict):
         raise ExtprocError(
-            f"{name} has no specification that could be read: `extproc experiment status {name}` says what is"
-            " wrong with it"
+            f"{name} has no specification that could be read: `extproc experiment status {name}` says what is wrong"
+            " with it"
         )
-    write_document(spec, output)
+    Printer(admin, output).document(spec)
 
 
 @experiment.command()
@@ -203,15 +190,7 @@ def get(name: str, admin: str, output: Output) -> None:
 @ANY_OUTPUT
 def history(name: str, admin: str, output: Output) -> None:
     """List who changed what, when, and why."""
-    client = AdminClient(admin)
-    document = client.history(name)
-    if output.for_programs:
-        write_document(document, output)
-        return
-    from extproc.cli.experiment_tables import experiment_history
-
-    shown = _fitting(client, lambda: revisions(document))
-    write_table(experiment_history(shown, wide=output is Output.WIDE), output)
+    Printer(admin, output).history(AdminClient(admin).history(name))
 
 
 @experiment.command()
@@ -226,46 +205,5 @@ def rollback(name: str, revision: int, caller: str, why: str, admin: str, output
 
     The specification of revision REV becomes a new revision; the history keeps what was between.
     """
-    client = AdminClient(admin)
-    answer = client.roll_back(name, revision, caller=caller, why=why)
-    if output.for_programs:
-        write_document(answer.document, output)
-    else:
-        _tell_change(client, answer, f"rolled back to revision {revision}", "already runs", output)
-
-
-def _fitting(client: AdminClient, build: Callable[[], V]) -> V:
-    """What `build` makes of an answer of `client`; AdminGarbledError when it does not fit."""
-    try:
-        return build()
-    except MisfitError as misfit:
-        raise AdminGarbledError(client.url, str(misfit)) from misfit
-
-
-def _show(client: AdminClient, document: Mapping[str, Any], output: Output) -> None:
-    if output.for_programs:
-        write_document(document, output)
-        return
-    from extproc.cli.experiment_tables import experiment_status
-
-    shown = _fitting(client, lambda: ExperimentView.of(document))
-    write_table(experiment_status(shown, wide=output is Output.WIDE), output)
-
-
-def _tell_change(client: AdminClient, answer: Answer, done: str, idle: str, output: Output) -> None:
-    """What a change came to: one line, and how the experiment is now."""
-    shown = _fitting(client, lambda: ExperimentView.of(answer.document))
-    at = "" if shown.revision is None else f" at revision {shown.revision}"
-    now = "" if shown.revision is None else f" (revision {shown.revision})"
-    changed = answer.document.get("changed", True)
-    write_line(f"{shown.name}: {done}{now}" if changed else f"{shown.name}: unchanged: {idle}{at}")
-    if output is Output.WIDE:
-        _show(client, answer.document, output)
-        return
-    write_line(f"  {shown.state}: {shown.reason}" if shown.reason else f"  {shown.state}")
-    if shown.state == "PENDING":
-        write_line(f"  `extproc experiment status {shown.name} -w` waits until it is ACTIVE")
-
-
-def _tell_progress(now: str) -> None:
-    click.echo(f"{datetime.now().astimezone():%H:%M:%S} {now}", err=True)
+    answer = AdminClient(admin).roll_back(name, revision, caller=caller, why=why)
+    Printer(admin, output).change(answer, f"rolled back to revision {revision}", "already runs")

@@ -80,6 +80,6 @@ def _survive_any_text(stream: Any) -> None:
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 (it is registered for writing alone)
+    assert isinstance(error, UnicodeEncodeError)
     lost = error.object[error.start : error.end]
     return "".join(_STAND_INS.get(character, "?") for character in lost), error.end

@@ -35,8 +35,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="A file of resources, or a directory of them; watched. May be given several times.",
     ),
     _port("--inference-port", 9000, "Where Envoy takes inference requests"),
-    _option("--inference-host", default="0.0.0.0", help="The address that Envoy's inference port is bound to."),  # noqa: S104
-    _port("--envoy-admin-port", 9901, "Envoy's admin, on 127.0.0.1; readiness is read there"),
+    _option("--inference-host", default="0.0.0.0", help="The address that Envoy's inference port is bound to."),
+    _port(
+        "--envoy-admin-port",
+        9901,
+        "Envoy's admin, on 127.0.0.1; readiness is read there (`serve` with 0: no admin, models are probed)",
+    ),
     _port("--admin-port", 8080, "extproc's admin HTTP"),
     _option("--admin-host", default="127.0.0.1", help="The address that extproc's admin HTTP is bound to."),
     _port("--grpc-port", 50051, "extproc's gRPC: ext_proc, ADS, health"),

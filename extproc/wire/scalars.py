@@ -20,7 +20,7 @@ _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][-+]?[0
 Reader = Callable[[Json, FieldDescriptor], Json]
 
 
-class Wrong(Exception):  # noqa: N818 (it becomes a Problem and is never seen as an error)
+class Wrong(Exception):
     """A value is not what its field holds; the message is the rule."""
 
 

@@ -22,7 +22,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SHOWN_MAX: Final = 60
 
 
-class Unreadable(Exception):  # noqa: N818 (it becomes a Problem of a Document and is never seen as an error)
+class Unreadable(Exception):
     """A text is not JSON, not YAML or not text at all; the message says where."""
 
 

@@ -29,6 +29,19 @@ class Packed:
     value: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A message that stands in another one, encoded once."""
+
+    body: Json
+    value: bytes
+
+
+def once(type_name: str, body: Json) -> Encoded:
+    """Encode a message for use in place of its JSON. Raises as `encode` does."""
+    return Encoded(body, encode(type_name, body))
+
+
 def pack(type_name: str, body: Json) -> Packed:
     """Encode a message for use in an Any. Raises as `encode` does."""
     return Packed(type_name, body, encode(type_name, body))
@@ -49,8 +62,10 @@ def typed(type_name: str, **body: Any) -> Json:
 
 
 def plain(tree: Any) -> Any:
-    """The same configuration with every Packed written out, as `json.dumps` takes it."""
+    """The same configuration with everything that was encoded written out, as `json.dumps` takes it."""
     match tree:
+        case Encoded(body, _):
+            return plain(body)
         case Packed(type_name, body, _):
             return typed(type_name, **plain(body))
         case dict():
@@ -61,6 +76,8 @@ def plain(tree: Any) -> Any:
 
 
 def _message(message: schema.Message, body: Any, path: str, problems: Problems) -> bytes:
+    if isinstance(body, Encoded):
+        return body.value
     if message.google in _WELL_KNOWN:
         return _WELL_KNOWN[message.google](body, path, problems)
     if not isinstance(body, Mapping):

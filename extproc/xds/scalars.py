@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import cache
 from typing import Any, Final
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
@@ -17,12 +18,17 @@ VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 _SECONDS_MAX: Final = 315_576_000_000  # 10,000 years (google/protobuf/duration.proto)
 
 
-class Unfit(ValueError):  # noqa: N818 - reads as what it says: the value is unfit
+_ONE_BYTE: Final = tuple(bytes((value,)) for value in range(0x80))
+
+
+class Unfit(ValueError):
     """A value that its field can't hold; the message completes the sentence "must be …"."""
 
 
 def varint(value: int) -> bytes:
     """A base-128 varint; a negative number is written as its 64-bit two's complement."""
+    if 0 <= value <= 0x7F:
+        return _ONE_BYTE[value]
     value &= 0xFFFF_FFFF_FFFF_FFFF
     out = bytearray()
     while value > 0x7F:
@@ -34,8 +40,13 @@ def varint(value: int) -> bytes:
 
 def tagged(number: int, wire: int, value: bytes) -> bytes:
     """A field on the wire: its tag, its length where it needs one, its value."""
-    tag = varint(number << 3 | wire)
+    tag = _tag(number, wire)
     return tag + varint(len(value)) + value if wire == LENGTH_DELIMITED else tag + value
+
+
+@cache  # Envoy's fields are many, their numbers few
+def _tag(number: int, wire: int) -> bytes:
+    return varint(number << 3 | wire)
 
 
 def text(value: Any) -> bytes:

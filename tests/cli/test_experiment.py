@@ -134,11 +134,9 @@ def test_if_match_is_for_one_experiment(experiment: Extproc, admin: FakeAdmin) -
 def test_nothing_of_a_file_with_a_mistake_is_started(experiment: Extproc, admin: FakeAdmin) -> None:
     ran = experiment("start", "-f", "-", stdin=text(an_experiment(), an_experiment(name="other", default="x")))
     assert ran.code == 1
-    assert ran.err.splitlines()[:2] == [
-        "extproc: standard input: 1 problem, nothing was started",
-        "  Experiment other: default: 'x' is not among the candidates (iris, iris2): add it, with weight 0 if it shall"
-        + " get nothing",
-    ]
+    first, problem, *_ = ran.err.splitlines()
+    assert first == "extproc: standard input: 1 problem, nothing was started"
+    assert problem.startswith("  Experiment other: default: 'x' is not among the candidates (iris, iris2)")
     assert admin.requests == []
 
 
@@ -216,10 +214,10 @@ def test_history(experiment: Extproc) -> None:
     experiment("start", "-f", "-", "--why", "even it out", stdin=evenly())
     experiment("stop", "iris-ab", "--caller", "bob")
     assert experiment("history", "iris-ab").out.splitlines() == [
-        "REV  WHEN              WHO  ACTION   CHANGE                     WHY",
-        "1    2025-03-01 12:00  ada  started  iris 70, iris2 30,",
-        "                                     default iris",
-        "2    2025-03-01 12:01  ada  updated  iris 70→50, iris2 30→50    even it out",
+        "REV  WHEN              WHO  ACTION   CHANGE                          WHY",
+        "1    2025-03-01 12:00  ada  started  iris 70, iris2 30, default",
+        "                                     iris",
+        "2    2025-03-01 12:01  ada  updated  iris 70→50, iris2 30→50         even it out",
         "3    2025-03-01 12:02  bob  stopped",
     ]
     assert "2025-03-01 12:01:00" in experiment("history", "iris-ab", "-o", "wide").out

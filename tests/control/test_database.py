@@ -1,5 +1,6 @@
 """The store's file is held by one process, checked before it is used, never spoilt, and written through to the disk."""
 
+import fcntl
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -146,6 +147,14 @@ def test_a_second_store_on_a_directory_is_refused_and_the_first_goes_on(tmp_path
         assert store.record("iris-ab", Action.STARTED, IRIS, source="api", at=NOON).number == 1
     with closing(Store.open(tmp_path)) as store:
         assert store.current()["iris-ab"].number == 1
+
+
+def test_a_directory_where_another_process_is_just_making_its_store_is_in_use(tmp_path: Path) -> None:
+    with (tmp_path / "extproc.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(StoreInUse, match=rf"{tmp_path} is in use by another process"):
+            Store.open(tmp_path)
+    assert list(content(tmp_path)) == ["extproc.lock"]
 
 
 def test_a_file_that_another_program_has_open_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,18 +39,16 @@ def running(stage: Stage) -> Stage:
     return stage
 
 
-@pytest.mark.parametrize("called", ["iris", "iris-ab.experiment"])
-def test_the_table_is_what_the_models_saw_beside_what_is_configured(running: Stage, called: str) -> None:
-    summary = told(infer(running, called, "-i", "400", "--concurrency", "8", "-o", "json"))
-    assert (summary["experiment"], summary["requests"], summary["failures"]) == ("iris-ab", 400, {})
-    lines = [(c["name"], c["route"], c["requests"], c["configured"]) for c in summary["candidates"]]
-    iris, iris2 = len(running.iris.requests), len(running.iris2.requests)
-    assert lines == [("iris", ":iris_1:", iris, 0.7), ("iris2", ":iris2_2:", iris2, 0.3)]
-    low, high = binomial_interval(400, 0.7, miss=MISS)
-    assert low <= iris <= high
-
-
-def test_sticky_stays_with_one_candidate_from_run_to_run(running: Stage) -> None:
+def test_the_table_is_what_the_models_saw_beside_what_is_configured(running: Stage) -> None:
+    for called in ("iris", "iris-ab.experiment"):
+        running.forget()
+        summary = told(infer(running, called, "-i", "400", "--concurrency", "8", "-o", "json"))
+        assert (summary["experiment"], summary["requests"], summary["failures"]) == ("iris-ab", 400, {})
+        lines = [(c["name"], c["route"], c["requests"], c["configured"]) for c in summary["candidates"]]
+        iris, iris2 = len(running.iris.requests), len(running.iris2.requests)
+        assert lines == [("iris", ":iris_1:", iris, 0.7), ("iris2", ":iris2_2:", iris2, 0.3)]
+        low, high = binomial_interval(400, 0.7, miss=MISS)
+        assert low <= iris <= high
     first = infer(running, "iris", "--sticky")
     assert first.returncode == 0, first.stderr
     token = first.stderr.removeprefix("x-seldon-route: ").strip()
@@ -58,14 +56,11 @@ def test_sticky_stays_with_one_candidate_from_run_to_run(running: Stage) -> None
     assert {c["route"]: c["requests"] for c in summary["candidates"] if c["requests"]} == {token: 60}
 
 
-def test_what_is_not_there_is_said_with_envoy_s_own_words(running: Stage) -> None:
-    done = infer(running, "wine")
-    assert done.returncode == 1
-    assert json.loads(done.stdout)["model"] == "wine"
-    assert "nothing is called wine there: `extproc experiment list`" in done.stderr
-
-
-def test_a_failing_candidate_is_named_and_counted(running: Stage) -> None:
+def test_failures_are_named_and_counted(running: Stage) -> None:
+    unknown = infer(running, "wine")
+    assert unknown.returncode == 1
+    assert json.loads(unknown.stdout)["model"] == "wine"  # Envoy's own body
+    assert "nothing is called wine there: `extproc experiment list`" in unknown.stderr
     running.iris2.fail(500)
     done = infer(running, "iris", "-i", "100", "-o", "json")
     assert done.returncode == 1

@@ -51,14 +51,18 @@ def on_uvloop(scenario: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
 
 
 @asynccontextmanager
-async def serving(*services: Service, health: Health | None = None, grace: float = 5) -> AsyncIterator[GrpcServer]:
-    """The services on a free port; drained with the block, after which nothing of it runs any more."""
+async def serving(*services: Service, health: Health | None = None, within: float = 60) -> AsyncIterator[GrpcServer]:
+    """The services on a free port; drained with the block, after which nothing of it runs any more.
+
+    The block must be over `within` seconds: so a test that waits in vain fails, and its server is drained all the same.
+    """
     before = asyncio.all_tasks()
     server = await GrpcServer.start("127.0.0.1", 0, services or (ExtProc(PUBLISHED),), health)
     try:
-        yield server
+        async with asyncio.timeout(within):
+            yield server
     finally:
-        await server.drain(grace)
+        await server.drain(5)
     await eventually_async(
         lambda: asyncio.all_tasks() - before, within=10, saying="no task is left", until=lambda left: not left
     )

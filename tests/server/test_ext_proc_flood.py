@@ -38,7 +38,8 @@ async def settled(saying: str, tasks: int) -> None:
 @pytest.mark.timeout(300)
 @on_uvloop
 async def test_ten_thousand_open_streams_are_answered_and_forgotten() -> None:
-    async with serving(ExtProc(PUBLISHED, draw=lambda: FIRST)) as server, connected(server.port) as channel:
+    service = ExtProc(PUBLISHED, draw=lambda: FIRST)
+    async with serving(service, within=2 * PATIENCE) as server, connected(server.port) as channel:
         assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
         calm, before = len(asyncio.all_tasks()), resident()
         async with AsyncExitStack() as stack:

@@ -1,0 +1,158 @@
+"""The discovery service over real gRPC: several Envoys, one that lags, one that talks nonsense, one that leaves."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import grpc
+import pytest
+
+from extproc import names
+from extproc.server.ads import AdsService
+from extproc.server.grpc_server import GrpcServer
+from extproc.wire.pb.extproc.slim import discovery_pb2 as pb
+from extproc.xds.snapshot import Snapshot
+from extproc.xds.subscription import CLUSTER, LISTENER, ORDER, ROUTES, Accepted, Event, Refused
+from tests.harness.waiting import eventually_async
+
+
+def snapshot(*labels: str) -> Snapshot:
+    body = ",".join(labels).encode()
+    return Snapshot(
+        {CLUSTER: {"iris": b"cluster"}, LISTENER: {"inference": b"l"}, ROUTES: {"inference": body}}, frozenset(labels)
+    )
+
+
+@dataclass
+class Running:
+    """The service on a port of its own, and what it heard."""
+
+    heard: list[Event] = field(default_factory=list)
+    service: AdsService = field(init=False)
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        self.service = AdsService(self.heard.append)
+
+
+class Envoy:
+    """A client that speaks the protocol as Envoy does, one step at a time."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._call = channel.stream_stream(names.ADS_METHOD)()
+
+    async def ask(self, url: str) -> pb.DiscoveryResponse:
+        wanted = ["inference"] if url == ROUTES else []
+        await self.send(pb.DiscoveryRequest(type_url=url, resource_names=wanted, node=pb.Node(id="one")))
+        return await self.next()
+
+    async def send(self, request: pb.DiscoveryRequest) -> None:
+        await self._call.write(request.SerializeToString())
+
+    async def send_raw(self, data: bytes) -> None:
+        await self._call.write(data)
+
+    async def next(self) -> pb.DiscoveryResponse:
+        return pb.DiscoveryResponse.FromString(await self._call.read())
+
+    async def ack(self, response: pb.DiscoveryResponse, error: str = "") -> None:
+        wanted = ["inference"] if response.type_url == ROUTES else []
+        request = pb.DiscoveryRequest(
+            type_url=response.type_url,
+            version_info="" if error else response.version_info,
+            response_nonce=response.nonce,
+            resource_names=wanted,
+        )
+        if error:
+            request.error_detail.message = error
+        await self.send(request)
+
+    async def take_all(self) -> None:
+        for url in ORDER:
+            await self.ack(await self.ask(url))
+
+    async def code(self) -> grpc.StatusCode:
+        return await self._call.code()
+
+    def leave(self) -> None:
+        self._call.cancel()
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    state = Running()
+    server = await GrpcServer.start("127.0.0.1", 0, [state.service])
+    state.port = server.port
+    yield state
+    await server.drain(0.0)
+
+
+@pytest.fixture
+async def channel(running: Running) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as opened:
+        yield opened
+
+
+async def until_heard(running: Running, *events: Event) -> None:
+    await eventually_async(
+        lambda: running.heard, within=5, saying=f"{events} were heard", until=lambda heard: heard == list(events)
+    )
+
+
+async def test_an_envoy_gets_everything_in_order_and_is_heard_once(running: Running, channel: grpc.aio.Channel) -> None:
+    current = snapshot("a/x", "a/y")
+    running.service.publish(current)
+    await Envoy(channel).take_all()
+    await until_heard(running, Accepted(current))
+    assert running.service.decided() == {"a/x", "a/y"}
+
+
+async def test_a_refusal_is_heard_with_envoys_message(running: Running, channel: grpc.aio.Channel) -> None:
+    current = snapshot("a/x")
+    running.service.publish(current)
+    envoy = Envoy(channel)
+    await envoy.ack(await envoy.ask(CLUSTER), "cluster iris: no such thing")
+    await until_heard(running, Refused(current, CLUSTER, "cluster iris: no such thing"))
+    assert running.service.decided() == frozenset()
+
+
+async def test_only_what_every_envoy_knows_may_be_decided(running: Running, channel: grpc.aio.Channel) -> None:
+    """The one that lags behind holds its new candidates back until it leaves."""
+    running.service.publish(snapshot("a/x"))
+    quick, slow = Envoy(channel), Envoy(channel)
+    await quick.take_all()
+    await slow.take_all()
+    running.service.publish(snapshot("a/x", "a/y"))
+    await quick.ack(await quick.next())
+    await slow.next()  # and says nothing
+    await eventually_async(lambda: len(running.heard), within=5, saying="quick has it", until=lambda n: n == 3)
+    assert running.service.decided() == {"a/x"}
+    slow.leave()
+    await eventually_async(
+        running.service.decided, within=5, saying="slow is gone", until=lambda known: known == {"a/x", "a/y"}
+    )
+    await eventually_async(lambda: len(running.heard), within=5, saying="it is told anew", until=lambda n: n == 4)
+
+
+async def test_an_envoy_that_has_accepted_nothing_has_no_say(running: Running, channel: grpc.aio.Channel) -> None:
+    running.service.publish(snapshot("a/x"))
+    await Envoy(channel).take_all()
+    await Envoy(channel).ask(CLUSTER)
+    await eventually_async(lambda: running.service.connected, within=5, saying="both", until=lambda n: n == 2)
+    assert running.service.decided() == {"a/x"}
+
+
+async def test_nonsense_ends_the_stream_with_a_reason(running: Running, channel: grpc.aio.Channel) -> None:
+    running.service.publish(snapshot("a/x"))
+    envoy = Envoy(channel)
+    await envoy.send_raw(b"\xff\xff\xff")
+    assert await envoy.code() is grpc.StatusCode.INVALID_ARGUMENT
+    await Envoy(channel).take_all()
+    await eventually_async(lambda: running.service.connected, within=5, saying="one left", until=lambda n: n == 1)
+
+
+async def test_a_leaving_server_ends_its_streams_well(running: Running, channel: grpc.aio.Channel) -> None:
+    running.service.publish(snapshot("a/x"))
+    envoy = Envoy(channel)
+    await envoy.take_all()
+    running.service.end_streams()
+    assert await envoy.code() is grpc.StatusCode.OK
