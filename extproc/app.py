@@ -18,6 +18,7 @@ from extproc.control.store import Store
 from extproc.server.admin import AdminServer
 from extproc.server.ads import AdsService
 from extproc.server.changes import Changes
+from extproc.server.clusters_file import recall, remember
 from extproc.server.envoy import EnvoyOptions, EnvoyProcess, find_envoy
 from extproc.server.ext_proc import ExtProc
 from extproc.server.grpc_server import GrpcServer
@@ -29,7 +30,7 @@ from extproc.sources.files import FileSource
 from extproc.wire.ext_proc import Published
 from extproc.xds.bootstrap import bootstrap
 from extproc.xds.passthrough import problems as pass_through_problems
-from extproc.xds.snapshot import build
+from extproc.xds.snapshot import CLUSTER, Snapshot, build
 from extproc.xds.subscription import Accepted, Event, Refused
 from extproc.xds.world import Options
 
@@ -37,7 +38,7 @@ log: Final = logging.getLogger(__name__)
 
 GRACE: Final = 5.0  # seconds that open streams get to end
 FILES: Final = "files"
-WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
+WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 (bound to, never called)
 
 
 class App:
@@ -49,8 +50,9 @@ class App:
         self._stop = asyncio.Event()
         self._stale = asyncio.Event()
         self._exchange = ExtProc()
-        self._ads = AdsService(self._heard)
         self._store = Store.open(settings.state_dir)
+        self._ads = AdsService(self._heard, recall(settings.state_dir))
+        self._accepted = asyncio.Queue[Snapshot]()
         outlets = Outlets(
             publish=lambda table: self._exchange.publish(Published(table)),
             stale=self._stale.set,
@@ -85,6 +87,7 @@ class App:
             stack.callback(source.close)
             self._changes.lifecycle.resume()
             self._plane.offer(FILES, source.read())
+            await self._readiness.first_look()
 
             grpc_server = await GrpcServer.start(settings.grpc_host, settings.grpc_port, [self._exchange, self._ads])
             stack.push_async_callback(grpc_server.drain, GRACE)
@@ -96,6 +99,7 @@ class App:
                 self._build(),
                 source.watch(lambda documents: self._plane.offer(FILES, documents)),
                 self._changes.keep_record(),
+                self._keep_clusters(),
                 self._readiness.run(),
             ]
             where = f"admin http://{settings.admin_host}:{admin.port}"
@@ -137,10 +141,17 @@ class App:
             self._plane.built(snapshot, effective)
             self._ads.publish(snapshot)
 
+    async def _keep_clusters(self) -> None:
+        """Keep what Envoy runs for the extproc that comes after this one."""
+        while True:
+            snapshot = await self._accepted.get()
+            await asyncio.to_thread(remember, self._settings.state_dir, snapshot.resources[CLUSTER])
+
     def _heard(self, event: Event) -> None:
         match event:
             case Accepted(snapshot):
                 self._plane.accepted(snapshot, self._ads.decided())
+                self._accepted.put_nowait(snapshot)
                 self._readiness.look_now()  # clusters may be new
             case Refused(snapshot, _, message):
                 self._plane.refused(snapshot, message)
@@ -162,7 +173,7 @@ def _now() -> datetime:
 
 def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Run the app to its end on a uvloop of its own. Raises ExtprocError."""
-    import uvloop
+    import uvloop  # a command that prints help needs no event loop
 
     async def main() -> None:
         await App(settings, say).run()

@@ -20,7 +20,7 @@ class Settings:
 
     resources: tuple[Path, ...] = ()
     embedded_envoy: bool = False
-    inference_host: str = "0.0.0.0"
+    inference_host: str = "0.0.0.0"  # noqa: S104 (the port that clients call)
     inference_port: int = 9000
     envoy_admin_port: int = 9901
     admin_host: str = "127.0.0.1"

@@ -3,16 +3,18 @@
 Must stay true: completion is quick and says nothing when extproc can't be reached.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
 from extproc import names
 from extproc.cli.admin_client import AdminClient
 from extproc.cli.document_reader import MisfitError, Reader
 from extproc.errors import ExtprocError
 
+SHELLS: Final[Mapping[str, type[ShellComplete]]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 PROGRAM: Final = "extproc"
 VARIABLE: Final = "_EXTPROC_COMPLETE"  # click's own way to make it from the program's name
 WITHIN: Final = 0.5  # seconds
@@ -20,7 +22,7 @@ _SILENT: Final = (ExtprocError, MisfitError, ValueError)
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(list(SHELLS)))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the script that completes extproc's commands, options and experiments in SHELL.
@@ -30,9 +32,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     zsh    add to ~/.zshrc:    eval "$(extproc completion zsh)"
     fish   run once:           extproc completion fish > ~/.config/fish/completions/extproc.fish
     """
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())
+    click.echo(SHELLS[shell](ctx.find_root().command, {}, PROGRAM, VARIABLE).source())
 
 
 def experiment_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -11,10 +11,7 @@ from extproc.cli.plain import plain
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Experiment, Kind
 from extproc.errors import ExtprocError, Problem
-from extproc.wire import manifests, seldon
-from extproc.wire.declared import experiment_of
-from extproc.wire.syntax import documents
-from extproc.wire.values import Json, Unreadable
+from extproc.wire.manifests import read
 
 _BELONGS: Final = (
     "put models into the --resources file of `extproc up` or `extproc serve`: only experiments are started"
@@ -32,7 +29,7 @@ def read_experiments(data: bytes, origin: str) -> tuple[Experiment, ...]:
 
     `origin` names the file in messages; its suffix tells JSON from YAML.
     """
-    document = _untyped(data, origin) or manifests.read(data, origin)
+    document = read(data, origin, untyped=True)  # that it is an experiment goes without saying here
     experiments = [offer.resource for offer in document.offers if isinstance(offer.resource, Experiment)]
     wrong = list(_wrong(document))
     if not wrong and not experiments:
@@ -59,23 +56,3 @@ def _wrong(document: Document) -> Iterator[str]:
             places = f"{first[offer.name].where} and {offer.where}"
             problems = (*problems, Problem("name", f"stands in this file twice ({places}): keep one"))
         yield from (plain(f"{what}: {problem}" if what else str(problem)) for problem in problems)
-
-
-def _untyped(data: bytes, origin: str) -> Document | None:
-    """An Experiment that lacks its "@type", which here goes without saying; None for everything else."""
-    try:
-        values = [value for value in documents(data, origin) if value is not None]
-    except Unreadable:
-        return None
-    if len(values) != 1 or not _looks_untyped(values[0]):
-        return None
-    experiment, problems = experiment_of(values[0])
-    name = values[0].get("name")
-    named = name if isinstance(name, str) else ""
-    return Document(origin, (Offer(origin, "", Kind.EXPERIMENT, named, experiment, problems),))
-
-
-def _looks_untyped(value: Json) -> bool:
-    if not isinstance(value, dict) or manifests.TYPE in value or seldon.is_manifest(value):
-        return False
-    return "candidates" in value

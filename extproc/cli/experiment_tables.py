@@ -30,14 +30,16 @@ STATE_STYLES: Final[Mapping[str, str]] = {
 # States in which all is as its owner wants it.
 _SETTLED: Final = frozenset({"ACTIVE", "STOPPED"})
 _READY: Final[Mapping[bool | None, tuple[str, str]]] = {True: ("yes", ""), False: ("no", "yellow"), None: ("?", "")}
-_CONDITIONS: Final[Mapping[str, str]] = {
-    "accepted": "accepted by Envoy",
-    "candidatesReady": "candidates ready",
-    "mirrorReady": "mirror ready",
+# Of each condition, what it says when it is met and when it is not.
+_CONDITIONS: Final[Mapping[str, tuple[str, str]]] = {
+    "accepted": ("accepted by Envoy", "not accepted by Envoy"),
+    "candidatesReady": ("candidates ready", "candidates not ready"),
+    "mirrorReady": ("mirror ready", "mirror not ready"),
 }
 
 _BAR: Final = 20  # cells of a whole bar where each candidate has a line of its own
 _SMALL_BAR: Final = 10  # and where all stand on one line
+_SPLIT_WHOLE: Final = 40  # columns; a split that takes more is folded
 _EVENTS_SHOWN: Final = 5
 
 
@@ -50,8 +52,11 @@ def experiment_list(
         return Text("No experiments. Start one with `extproc experiment start -f FILE`.")
     columns = ("NAME", "STATE", "SPLIT", "SOURCE")
     table = _table(*columns, *(("REV", "DEFAULT", "MIRROR", "REASON") if wide else ()))
-    for shown in experiments:
-        cells: list[str | Text] = [shown.name, _state(shown.state), _split(shown.candidates), shown.source]
+    splits = [_split(shown.candidates) for shown in experiments]
+    # A path may be folded anywhere and is still read; a split is not.
+    table.columns[2].no_wrap = not wide and all(len(split) <= _SPLIT_WHOLE for split in splits)
+    for shown, split in zip(experiments, splits, strict=True):
+        cells: list[str | Text] = [shown.name, _state(shown.state), split, shown.source]
         if wide:
             default = shown.spec.default if shown.spec else ""
             mirror = f"{shown.mirror.name} {_percent(shown.mirror.percent)}" if shown.mirror else ""
@@ -116,12 +121,13 @@ def _facts(shown: ExperimentView) -> Iterator[tuple[str, Text]]:
         yield "default", Text(shown.spec.default or f"none: only {shown.name}.experiment is split")
         for name, value in shown.spec.other.items():
             yield name.replace("_", " "), Text(value)
-    if shown.conditions:
+    if shown.conditions and shown.state != "STOPPED":  # nothing is asked of what does not run
         yield "conditions", Text(", ").join(_condition(name, met) for name, met in shown.conditions.items())
 
 
 def _condition(name: str, met: bool) -> Text:
-    return Text(_CONDITIONS.get(name, name)) if met else Text(f"not {_CONDITIONS.get(name, name)}", style="yellow")
+    yes, no = _CONDITIONS.get(name, (name, f"not {name}"))
+    return Text(yes) if met else Text(no, style="yellow")
 
 
 def _candidates(shown: ExperimentView) -> Table:

@@ -80,6 +80,7 @@ def _survive_any_text(stream: Any) -> None:
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)
+    if not isinstance(error, UnicodeEncodeError):  # it is registered for writing alone
+        raise error
     lost = error.object[error.start : error.end]
     return "".join(_STAND_INS.get(character, "?") for character in lost), error.end

@@ -35,7 +35,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="A file of resources, or a directory of them; watched. May be given several times.",
     ),
     _port("--inference-port", 9000, "Where Envoy takes inference requests"),
-    _option("--inference-host", default="0.0.0.0", help="The address that Envoy's inference port is bound to."),
+    _option("--inference-host", default="0.0.0.0", help="The address that Envoy's inference port is bound to."),  # noqa: S104
     _port(
         "--envoy-admin-port",
         9901,

@@ -102,7 +102,7 @@ def admit(previous: Admission, documents: Iterable[Document], judge: Judge = lam
             owned_by = admitted[key].origin
         else:
             winner = next((o for o in rivals if owner and o.origin == owner.origin), rivals[0])
-            assert winner.resource is not None
+            assert winner.resource is not None  # noqa: S101 (only valid offers are rivals)
             admitted[key] = Admitted(winner.resource, winner.origin)
             owned_by = winner.origin
         reports += [_taken(o, winner, owned_by) for o in rivals if o is not winner]
@@ -179,7 +179,7 @@ def _last_good(previous: Admission, offer: Offer) -> Iterator[Key]:
             yield key
 
 
-def _cluster_conflicts(previous: Admission, admitted: dict[Key, Admitted]) -> list[Report]:
+def _cluster_conflicts(previous: Admission, admitted: dict[Key, Admitted]) -> list[Report]:  # noqa: ARG001
     """A user's Cluster must not bear the name of a cluster that a Model's endpoints make."""
     reports = []
     for (kind, name), held in list(admitted.items()):

@@ -21,7 +21,7 @@ class Outcome(StrEnum):
 
     WEIGHTED = "weighted"
     STICKY = "sticky"
-    STALE_TOKEN = "stale_token"
+    STALE_TOKEN = "stale_token"  # noqa: S105 - a route token that names no candidate of this experiment; drawn afresh
     UNAVAILABLE = "unavailable"  # the default stands in for candidates that are not available
     NOT_ACCEPTED = "not_accepted"  # Envoy does not know all routes of this experiment yet and splits by itself
     NO_EXPERIMENT = "no_experiment"  # a route of an experiment that is gone; Envoy's own split still stands

@@ -6,8 +6,9 @@ Envoy goes on routing by what it accepted.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import grpc
@@ -20,6 +21,10 @@ from extproc.xds.subscription import Accepted, Event, Refused, Request, Response
 
 log: Final = logging.getLogger(__name__)
 
+# Seconds that a cluster stays after the last route that named it. A request that was matched before may still wait for
+# ext_proc, at most its message_timeout, or longer on a machine that is short of CPU.
+LINGER: Final = 5.0
+
 Stream = grpc.aio.ServicerContext[bytes, bytes]
 _END: Final[object] = grpc.aio.EOF  # what reading returns after the last message
 _SERVICE, _METHOD = names.ADS_METHOD.strip("/").split("/")
@@ -29,8 +34,8 @@ _SERVICE, _METHOD = names.ADS_METHOD.strip("/").split("/")
 class _Envoy:
     """One connected Envoy: its subscription and the responses that wait to be written."""
 
+    subscription: Subscription
     node: str = ""
-    subscription: Subscription = field(default_factory=Subscription)
     outgoing: asyncio.Queue[Response | None] = field(default_factory=asyncio.Queue)  # None ends the stream
     speaks_nonsense: bool = False
 
@@ -38,11 +43,13 @@ class _Envoy:
 class AdsService:
     """Serves the last published snapshot to every Envoy that asks.
 
-    `heard` is called with what an Envoy said of a snapshot: Accepted or Refused.
+    `heard` is called with what an Envoy said of a snapshot: Accepted or Refused. `remembered` are the clusters that
+    were in force when extproc last ran.
     """
 
-    def __init__(self, heard: Callable[[Event], None]) -> None:
+    def __init__(self, heard: Callable[[Event], None], remembered: Mapping[str, bytes] = MappingProxyType({})) -> None:
         self._heard = heard
+        self._remembered = remembered
         self._snapshot: Snapshot | None = None
         self._envoys: set[_Envoy] = set()
 
@@ -74,7 +81,7 @@ class AdsService:
             envoy.outgoing.put_nowait(None)
 
     async def _stream(self, _requests: object, context: Stream) -> None:
-        envoy = _Envoy()
+        envoy = _Envoy(Subscription(remembered=self._remembered))
         self._envoys.add(envoy)
         reader = asyncio.create_task(self._read(envoy, context), name="ads-reader")
         try:
@@ -100,6 +107,10 @@ class AdsService:
         finally:
             envoy.outgoing.put_nowait(None)
 
+    def _release(self, envoy: _Envoy, snapshot: Snapshot) -> None:
+        if envoy in self._envoys:
+            self._answer(envoy, envoy.subscription.release(snapshot), [])
+
     def _recount(self) -> None:
         """An Envoy that lagged behind may have been all that held a candidate back."""
         for envoy in self._envoys:
@@ -124,8 +135,9 @@ class AdsService:
             envoy.outgoing.put_nowait(response)
         for event in events:
             match event:
-                case Accepted():
+                case Accepted(snapshot):
                     log.debug("Envoy %s runs the current configuration", envoy.node)
+                    asyncio.get_running_loop().call_later(LINGER, self._release, envoy, snapshot)
                 case Refused():
                     log.warning("Envoy %s refused the configuration: %s", envoy.node, event.message)
             self._heard(event)

@@ -144,7 +144,7 @@ class EnvoyProcess:
             stderr=asyncio.subprocess.PIPE,
             limit=1024 * 1024,
         )
-        assert self._process.stderr is not None
+        assert self._process.stderr is not None  # noqa: S101 (it was asked for)
         await self._pass_on(self._process.stderr)
         return await self._process.wait()
 
@@ -163,7 +163,7 @@ class EnvoyProcess:
             envoy_log.log(level, "%s", text)
 
     async def _wait_ready(self) -> None:
-        while await self._ask("GET", "/ready") != "LIVE":
+        while await self._ask("GET", "/ready") != "LIVE":  # noqa: ASYNC110 - another process can't set an Event
             await asyncio.sleep(0.05)
         self.ready()
 

@@ -29,7 +29,7 @@ _log: Final = logging.getLogger(__name__)
 
 def random_draw() -> Draw:
     """A source of draws, uniform in [0, 2^64), seeded by the operating system: no two processes share a sequence."""
-    return partial(Random().getrandbits, DRAW_BITS)
+    return partial(Random().getrandbits, DRAW_BITS)  # noqa: S311 - a split of traffic, no secret
 
 
 class ExtProc:
@@ -98,7 +98,7 @@ class ExtProc:
             return
         try:
             self._observe(decision)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever an observer raises stays out of the stream
             if not self._complained:
                 self._complained = True
                 _log.exception("an observer of decisions failed; it will not be reported again")

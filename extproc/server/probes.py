@@ -37,6 +37,13 @@ class ProbeWatch:
         """Probe everything at the next tick: something has just changed."""
         self._due.clear()
 
+    async def first_look(self) -> None:
+        """Probe everything once, so that what is down is not drawn first."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
+            self._tick(session, time.monotonic())
+            await asyncio.gather(*self._under_way.values())
+        self._tell(dict(_targets(self._models())))
+
     async def run(self) -> None:
         """Watch until cancelled."""
         try:

@@ -1,6 +1,7 @@
 """Asks the Envoy beside us which clusters have a host to send to, and passes on each view that differs from the last.
 
-Must stay true: an admin that can't be reached makes readiness unknown, never "not ready", and is asked again for ever.
+Must stay true: an admin that can't be reached makes readiness unknown, never "not ready", and is asked again for ever;
+and an Envoy that is still starting says nothing, since it does not know its clusters yet.
 """
 
 import asyncio
@@ -24,31 +25,26 @@ class ReadinessWatch:
     """Polls `admin` (`http://127.0.0.1:9901`), calling `changed` with each new view, None once it is not known."""
 
     def __init__(self, admin: str, changed: Callable[[HealthView | None], None]) -> None:
-        self._url = f"{admin}/clusters?format=json"
+        self._admin = admin
         self._changed = changed
         self._look_now = asyncio.Event()
         self._view: HealthView | None = None
+        self._failures = 0
 
     def look_now(self) -> None:
         """Don't wait for the next interval: something has just changed."""
         self._look_now.set()
 
+    async def first_look(self) -> None:
+        """Look once, so that an Envoy which runs already is not sent to a candidate that it can't reach yet."""
+        async with self._session() as session:
+            await self._look(session)
+
     async def run(self) -> None:
         """Watch until cancelled."""
-        failures = 0
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
+        async with self._session() as session:
             while True:
-                try:
-                    view: HealthView | None = await self._look(session)
-                    failures = 0
-                except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
-                    failures += 1
-                    view = self._view if failures < FORGOTTEN else None
-                    if failures == FORGOTTEN and self._view is not None:
-                        log.warning("Envoy's admin does not answer (%s): readiness is not known", error)
-                if view != self._view:
-                    self._view = view
-                    self._changed(view)
+                await self._look(session)
                 try:
                     await asyncio.wait_for(self._look_now.wait(), INTERVAL)
                 except TimeoutError:
@@ -56,7 +52,27 @@ class ReadinessWatch:
                 finally:
                     self._look_now.clear()
 
-    async def _look(self, session: aiohttp.ClientSession) -> HealthView:
-        async with session.get(self._url) as response:
-            response.raise_for_status()
-            return read_clusters(await response.json(content_type=None))
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(self._admin, timeout=aiohttp.ClientTimeout(total=PATIENCE))
+
+    async def _look(self, session: aiohttp.ClientSession) -> None:
+        try:
+            view: HealthView | None = await _ask(session)
+            self._failures = 0
+        except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
+            self._failures += 1
+            view = self._view if self._failures < FORGOTTEN else None
+            if self._failures == FORGOTTEN and self._view is not None:
+                log.warning("Envoy's admin does not answer (%s): readiness is not known", error)
+        if view != self._view:
+            self._view = view
+            self._changed(view)
+
+
+async def _ask(session: aiohttp.ClientSession) -> HealthView:
+    # 503 until Envoy is LIVE: before that its list of clusters is not complete, and no traffic flows.
+    async with session.get("/ready") as response:
+        response.raise_for_status()
+    async with session.get("/clusters?format=json") as response:
+        response.raise_for_status()
+        return read_clusters(await response.json(content_type=None))

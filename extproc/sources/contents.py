@@ -42,7 +42,7 @@ def read_bytes(path: Path) -> Reading:
     """Read the file at `path`, up to SIZE_MAX bytes. Never raises, never waits."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would wait for its writer
-        with open(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return Reading(problem=Lost.NO_FILE.value)

@@ -83,11 +83,11 @@ def read_experiment(manifest: dict[str, Json]) -> tuple[Experiment | None, tuple
             ours: spec[theirs] for theirs, ours in _SPEC.items() if theirs in spec and theirs not in doubled(spec)
         }
         gaps += _resource_type(fields)
-    else:
-        message = (
+    elif not any(gap.at == "candidates" for gap in gaps):  # a spec under a wrong key has been told already
+        given = (
             f"must be an object, not {shown(spec)}" if "spec" in manifest else "is missing: list the candidates in it"
         )
-        gaps.append(Gap("candidates", Problem("spec", message)))
+        gaps.append(Gap("candidates", Problem("spec", given)))
     return experiment_of(fields, gaps, _place)
 
 

@@ -4,11 +4,12 @@
 status, since Envoy translates its own answers.
 """
 
+from functools import cache
 from typing import Final
 
 from extproc import names
 from extproc.names import Protocol
-from extproc.xds.encode import Json, typed
+from extproc.xds.encode import Encoded, Json, once, typed
 from extproc.xds.model_routes import MODELS_PATH
 
 _HEADER: Final = f"%REQ({names.MODEL_HEADER})%"
@@ -33,10 +34,11 @@ def unknown_in_header() -> Json:
     return _answer("unknown-model", {"prefix": "/"}, 404, _unknown(_HEADER))
 
 
-def unknown_in_path() -> Json:
+@cache  # it ends every endpoint's list
+def unknown_in_path() -> Encoded:
     """404 for a path `/v2/models/<name>…` that names no endpoint."""
     match = {"safe_regex": {"regex": f"{MODELS_PATH}[^/]+(/.*)?"}}
-    return _answer("unknown-model", match, 404, _unknown(_SEGMENT), _CEL)
+    return once("envoy.config.route.v3.Route", _answer("unknown-model", match, 404, _unknown(_SEGMENT), _CEL))
 
 
 def nothing_here() -> Json:

@@ -1,7 +1,6 @@
 """One Envoy cluster for each model and protocol, with Envoy's own checks of whether the model answers."""
 
 import ipaddress
-from functools import lru_cache
 from typing import Final
 
 from extproc import names
@@ -41,7 +40,6 @@ HTTP2: Final[Json] = {"http2_protocol_options": {}}
 _PROTOCOL_OPTIONS: Final[dict[Protocol, Json]] = {"http": {"http_protocol_options": {}}, "grpc": HTTP2}
 
 
-@lru_cache(maxsize=4096)
 def clusters(model: Model) -> tuple[Json, ...]:
     """The clusters that a model's endpoints make; none for a protocol it has a cluster of the user's own for."""
     given: tuple[tuple[Protocol, tuple[Endpoint, ...]], ...] = (

@@ -5,57 +5,52 @@ carry the same split by themselves, complete in everything: where extproc does n
 decision has its own route, found by the label that extproc set.
 """
 
-from functools import lru_cache
 from typing import Final
 
 from extproc import names
 from extproc.core.resources import MILLION, Model
 from extproc.names import Protocol
 from extproc.xds import answers, mirrors
-from extproc.xds.encode import Json, Packed
+from extproc.xds.encode import Encoded, Json
 from extproc.xds.endpoints import Plain, Split, Target
 from extproc.xds.inference import ext_proc_on
 from extproc.xds.intervals import Interval, fraction, intervals
-from extproc.xds.matching import route_list
-from extproc.xds.model_routes import MODELS_PATH, matching, model_route, speaks
-
-# Building a route list takes a third of a millisecond, and most changes touch one experiment.
-_REMEMBERED: Final = 16_384
+from extproc.xds.matching import ending
+from extproc.xds.model_routes import MODELS_PATH, matching, speaks, to_model
+from extproc.xds.remembered import Remembered
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def by_header(endpoint: str, target: Target) -> Packed:
+@Remembered
+def by_header(endpoint: str, target: Target) -> Encoded:
     """What a request gets whose `seldon-model` is `endpoint`, whatever its path."""
-    return route_list([route for p in names.PROTOCOLS for route in _routes(endpoint, target, p, {"prefix": "/"})])
+    return ending([route for p in names.PROTOCOLS for route in _routes(endpoint, target, p, {"prefix": "/"})])
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def by_path(endpoint: str, target: Target) -> Packed:
+@Remembered
+def by_path(endpoint: str, target: Target) -> Encoded:
     """What a request gets whose path begins with `/v2/models/<endpoint>`."""
     # The tree finds `/v2/models/iris2x` under the key of `iris2` too. `path_separated_prefix` takes only what ends
     # there or goes on with `/` or `?`, so that one key is enough; the rest is unknown.
     where = {"path_separated_prefix": MODELS_PATH + endpoint}
     found = [route for p in names.PROTOCOLS for route in _routes(endpoint, target, p, where)]
-    return route_list([*found, answers.unknown_in_path()])
+    return ending([*found, answers.unknown_in_path()])
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def decided(split: Split) -> tuple[tuple[str, Packed], ...]:
+@Remembered
+def decided(split: Split) -> tuple[tuple[str, Encoded], ...]:
     """(label, routes) of every candidate that is defined. Candidates of weight 0 have them as well, for tokens."""
     experiment = split.experiment
+    mirrored = experiment.mirror.millionths if experiment.mirror else 0
     return tuple(
         (
             names.label(experiment.name, model.name),
-            route_list(
+            ending(
                 [
-                    _candidate_route(
-                        names.decided_route(experiment.name, model.name, protocol),
-                        matching(protocol, prefix="/"),
-                        split,
-                        model,
-                        protocol,
-                        mirrored=experiment.mirror.millionths if experiment.mirror else 0,
-                    )
+                    {
+                        "name": names.decided_route(experiment.name, model.name, protocol),
+                        "match": matching(protocol, prefix="/"),
+                        **_to_candidate(split, model, protocol, mirrored),
+                    }
                     for protocol in names.PROTOCOLS
                     if speaks(model, protocol)
                 ]
@@ -81,36 +76,31 @@ def _routes(endpoint: str, target: Target, protocol: Protocol, where: dict[str, 
 def _plain_route(endpoint: str, plain: Plain, protocol: Protocol, match: Json) -> Json:
     if not speaks(plain.model, protocol):
         return answers.wrong_protocol(endpoint, protocol, match)
-    return model_route(
-        names.plain_route(endpoint, protocol),
-        match,
-        plain.model,
-        protocol,
-        resource_type=plain.resource_type,
-        metadata={"model": plain.model.name},
-    )
+    return {"name": names.plain_route(endpoint, protocol), "match": match, **_to_plain(plain, protocol)}
 
 
 def _intercept_route(split: Split, model: Model, protocol: Protocol, match: Json, part: Interval) -> Json:
     mirror = split.experiment.mirror
-    route = _candidate_route(
-        names.intercept_route(split.experiment.name, model.name, protocol),
+    mirrored = part.mirrored(mirror.millionths) if mirror and mirror.millionths else 0
+    return {
+        "name": names.intercept_route(split.experiment.name, model.name, protocol),
         # The last interval ends at the million: it takes what is left, without asking.
-        match if part.high == MILLION else {**match, "runtime_fraction": fraction(part.high)},
-        split,
-        model,
-        protocol,
-        mirrored=part.mirrored(mirror.millionths) if mirror and mirror.millionths else 0,
-    )
-    return {**route, "typed_per_filter_config": ext_proc_on()}
+        "match": match if part.high == MILLION else {**match, "runtime_fraction": fraction(part.high)},
+        **_to_candidate(split, model, protocol, mirrored),
+        "typed_per_filter_config": ext_proc_on(),
+    }
 
 
-def _candidate_route(name: str, match: Json, split: Split, model: Model, protocol: Protocol, *, mirrored: int) -> Json:
+@Remembered
+def _to_plain(plain: Plain, protocol: Protocol) -> Json:
+    return to_model(plain.model, protocol, resource_type=plain.resource_type, metadata={"model": plain.model.name})
+
+
+@Remembered
+def _to_candidate(split: Split, model: Model, protocol: Protocol, mirrored: int) -> Json:
     """`mirrored` is the threshold, in millionths of Envoy's random value, below which a request is copied."""
     experiment = split.experiment
-    return model_route(
-        name,
-        match,
+    return to_model(
         model,
         protocol,
         resource_type=experiment.resource_type,
@@ -126,3 +116,6 @@ def _reasons(split: Split, protocol: Protocol) -> list[str]:
     missing = [c.name for c in split.experiment.candidates if c.name not in found]
     unready = [model.name for model in split.candidates if speaks(model, protocol)]
     return [f"model '{name}' to be defined" for name in missing] + [f"model '{name}' to be ready" for name in unready]
+
+
+REMEMBERED: Final = (by_header, by_path, decided, _to_plain, _to_candidate)

@@ -1,9 +1,10 @@
 """The listener that clients call: what is taken from a request before it is routed, and how extproc is asked."""
 
+from functools import cache
 from typing import Final
 
 from extproc import names
-from extproc.xds.encode import Json, typed
+from extproc.xds.encode import Json, pack, typed
 from extproc.xds.http import filter_chain, socket_address
 from extproc.xds.world import Options
 
@@ -67,11 +68,10 @@ def listener(options: Options, route_specifier: Json) -> Json:
     }
 
 
+@cache
 def ext_proc_on() -> Json:
     """The `typed_per_filter_config` of the routes on which extproc is asked; everywhere else the filter is off."""
-    return {
-        names.EXT_PROC_FILTER: typed("envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute", overrides={}),
-    }
+    return {names.EXT_PROC_FILTER: pack("envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute", {"overrides": {}})}
 
 
 def _ext_proc() -> Json:

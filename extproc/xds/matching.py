@@ -4,20 +4,21 @@ A list of routes is scanned in order, which costs throughput with every experime
 for ten thousand. https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/matching/matching_api
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from extproc.xds.encode import Json, Packed, pack, typed
+from extproc.xds.encode import Encoded, Json, once, pack, typed
 
 Match = Literal["exact_match_map", "prefix_match_map"]
 
 
-def route_list(routes: list[Json]) -> Packed:
-    """The routes that are tried, in order, where a look-up has ended."""
-    return pack("envoy.config.route.v3.RouteList", {"routes": routes})
+def ending(routes: Iterable[Json | Encoded]) -> Encoded:
+    """An OnMatch where a look-up ends: the routes are tried in order."""
+    action = {"name": "routes", "typed_config": pack("envoy.config.route.v3.RouteList", {"routes": list(routes)})}
+    return once("xds.type.matcher.v3.MatcherOnMatch", {"action": action})
 
 
-def tree(header: str, match: Match, found: Mapping[str, Packed], otherwise: Json) -> Json:
+def tree(header: str, match: Match, found: Mapping[str, Encoded], otherwise: Json) -> Json:
     """A Matcher that looks `header` up and goes on with the Matcher `otherwise` for what is absent or not found.
 
     `prefix_match_map` takes the longest prefix. Envoy accepts no empty map, so an empty tree is what comes after it.
@@ -27,19 +28,19 @@ def tree(header: str, match: Match, found: Mapping[str, Packed], otherwise: Json
     return {
         "matcher_tree": {
             "input": header_input(header),
-            match: {"map": {key: on_match(found[key]) for key in sorted(found)}},
+            match: {"map": found},
         },
         "on_no_match": {"matcher": otherwise},
     }
 
 
-def always(routes: Packed) -> Json:
-    """A Matcher that ends with `routes` for everything."""
-    return {"on_no_match": on_match(routes)}
+def always(end: Encoded) -> Json:
+    """A Matcher that ends in one place for everything."""
+    return {"on_no_match": end}
 
 
-def when_present(header: str, routes: Packed, otherwise: Json) -> Json:
-    """A Matcher that ends with `routes` for every request that has `header`, whatever it holds."""
+def when_present(header: str, end: Encoded, otherwise: Json) -> Json:
+    """A Matcher that ends there for every request that has `header`, whatever it holds."""
     return {
         "matcher_list": {
             "matchers": [
@@ -50,7 +51,7 @@ def when_present(header: str, routes: Packed, otherwise: Json) -> Json:
                             "value_match": {"safe_regex": {"google_re2": {}, "regex": ".*"}},
                         }
                     },
-                    "on_match": on_match(routes),
+                    "on_match": end,
                 }
             ]
         },
@@ -63,7 +64,3 @@ def header_input(header: str) -> Json:
         "name": header,
         "typed_config": typed("envoy.type.matcher.v3.HttpRequestHeaderMatchInput", header_name=header),
     }
-
-
-def on_match(routes: Packed) -> Json:
-    return {"action": {"name": "routes", "typed_config": routes}}

@@ -5,7 +5,6 @@ it the mirror's own path and headers. What must stay true: no client waits for a
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 
 from extproc import names
@@ -13,11 +12,12 @@ from extproc.core.resources import Experiment, Model, ResourceType
 from extproc.core.tokens import served_as
 from extproc.names import Protocol
 from extproc.xds import answers
-from extproc.xds.encode import Json, Packed, typed
+from extproc.xds.encode import Encoded, Json, typed
 from extproc.xds.http import filter_chain, load_assignment, upstream
 from extproc.xds.intervals import fraction
-from extproc.xds.matching import always, route_list, tree
+from extproc.xds.matching import always, ending, tree
 from extproc.xds.model_routes import matching, mirror_end_route, overwrite, speaks
+from extproc.xds.remembered import Remembered
 
 # A copy is given up after this time, so that a mirror that hangs holds a bounded number of them.
 TIMEOUT: Final = "60s"
@@ -53,15 +53,15 @@ def policies(experiment: Experiment, mirror: Model | None, protocol: Protocol, t
 
 def routes(mirrored: Mapping[str, tuple[Model, ResourceType]]) -> Json:
     """The RouteConfiguration of the internal listener. `mirrored` is by experiment; a copy of any other gets a 404."""
-    found = {experiment: _way(experiment, *mirrored[experiment]) for experiment in mirrored}
-    matcher = tree(names.MIRROR_HEADER, "exact_match_map", found, always(route_list([answers.nothing_here()])))
+    found = {experiment: way(experiment, *mirrored[experiment]) for experiment in mirrored}
+    matcher = tree(names.MIRROR_HEADER, "exact_match_map", found, always(ending([answers.nothing_here()])))
     return {"name": names.MIRRORS, "virtual_hosts": [{"name": names.MIRRORS, "domains": ["*"], "matcher": matcher}]}
 
 
-@lru_cache(maxsize=16_384)
-def _way(experiment: str, mirror: Model, resource_type: ResourceType) -> Packed:
+@Remembered
+def way(experiment: str, mirror: Model, resource_type: ResourceType) -> Encoded:
     served = served_as(mirror, resource_type)
-    return route_list(
+    return ending(
         [
             mirror_end_route(
                 names.mirror_route(experiment, mirror.name, protocol),

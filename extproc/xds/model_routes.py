@@ -1,15 +1,16 @@
-"""One Envoy route that leads to one model: cluster, path, headers in both directions, timeout, retries.
+"""What a route to a model does: cluster, path, headers in both directions, timeout, retries.
 
 Every route to a model, whatever chose it, is made here, so that they can't differ in anything but what is an argument.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from extproc import names
 from extproc.core.resources import Model, ResourceType, Retry
 from extproc.core.tokens import served_as, token
 from extproc.names import Protocol
-from extproc.xds.encode import Json, typed
+from extproc.xds.encode import Encoded, Json, once, typed
 
 # `[^/?]+`: the name ends at the next slash, or with the path in `/v2/models/iris` and `/v2/models/iris?x=y`.
 NAME_IN_PATH: Final = "^/v2/models/[^/?]+"
@@ -40,9 +41,7 @@ def matching(protocol: Protocol, **where: str) -> Json:
     return {**where, "grpc": {}} if protocol == "grpc" else dict(where)
 
 
-def model_route(
-    name: str,
-    match: Json,
+def to_model(
     model: Model,
     protocol: Protocol,
     *,
@@ -52,19 +51,21 @@ def model_route(
     retry: Retry | None = None,
     mirrors: list[Json] | None = None,
 ) -> Json:
-    """A Route to `model`. `timeout` is in milliseconds, 0 for none; `mirrors` are RequestMirrorPolicies."""
+    """All of a Route to `model` but its name and its match, so that routes which differ in these can share it.
+
+    `timeout` is in milliseconds, 0 for none; `mirrors` are RequestMirrorPolicies.
+    """
     served = served_as(model, resource_type)
+    action = {
+        **_destination(model, protocol),
+        # Models may think for minutes. A request that no longer moves is ended by the stream idle timeout.
+        "timeout": seconds(timeout),
+        "retry_policy": _retry_policy(retry or SAFE_RETRY),
+        **({"request_mirror_policies": mirrors} if mirrors else {}),
+    }
     return {
-        "name": name,
-        "match": match,
-        "route": {
-            **_destination(model, protocol),
-            # Models may think for minutes. A request that no longer moves is ended by the stream idle timeout.
-            "timeout": seconds(timeout),
-            "retry_policy": _retry_policy(retry or SAFE_RETRY),
-            **({"request_mirror_policies": mirrors} if mirrors else {}),
-        },
-        "metadata": {"filter_metadata": {METADATA: metadata}},
+        "route": once("envoy.config.route.v3.RouteAction", action),
+        "metadata": once("envoy.config.core.v3.Metadata", {"filter_metadata": {METADATA: metadata}}),
         # Names removed here are missing from the mirror's copy as well.
         "request_headers_to_remove": [names.LABEL_HEADER, names.ROUTE_HEADER],
         "request_headers_to_add": [overwrite(names.INTERNAL_MODEL_HEADER, served)],
@@ -84,9 +85,10 @@ def mirror_end_route(name: str, match: Json, model: Model, protocol: Protocol, *
     }
 
 
-def overwrite(header: str, value: str) -> Json:
+def overwrite(header: str, value: str) -> Encoded:
     """A HeaderValueOption that replaces what anybody else set."""
-    return {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    option = {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return once("envoy.config.core.v3.HeaderValueOption", option)
 
 
 def seconds(milliseconds: int) -> str:
@@ -104,8 +106,9 @@ def _destination(model: Model, protocol: Protocol) -> Json:
     }
 
 
-def _retry_policy(retry: Retry) -> Json:
-    return {
+@lru_cache(maxsize=256)
+def _retry_policy(retry: Retry) -> Encoded:
+    policy = {
         "retry_on": ",".join(retry.retry_on),
         "num_retries": retry.attempts,
         **({"per_try_timeout": seconds(retry.per_try_timeout)} if retry.per_try_timeout else {}),
@@ -118,3 +121,4 @@ def _retry_policy(retry: Retry) -> Json:
         ],
         "host_selection_retry_max_attempts": 3,
     }
+    return once("envoy.config.route.v3.RetryPolicy", policy)

@@ -5,25 +5,25 @@ many experiments or keep what is long gone; here what a whole round did not ask 
 """
 
 from collections.abc import Callable
-from typing import Final, Generic, ParamSpec, TypeVar
+from typing import Final, Generic, TypeVar, TypeVarTuple
 
-P = ParamSpec("P")
+Given = TypeVarTuple("Given")
 T = TypeVar("T")
 
 
-class Remembered(Generic[P, T]):
+class Remembered(Generic[*Given, T]):
     """A decorator for a pure function of hashable, positional arguments."""
 
-    def __init__(self, function: Callable[P, T]) -> None:
+    def __init__(self, function: Callable[[*Given], T]) -> None:
         self._function: Final = function
         self._now: dict[tuple[object, ...], T] = {}
         self._before: dict[tuple[object, ...], T] = {}
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        if args in self._now:
-            return self._now[args]
-        value = self._before[args] if args in self._before else self._function(*args, **kwargs)
-        self._now[args] = value
+    def __call__(self, *given: *Given) -> T:
+        if given in self._now:
+            return self._now[given]
+        value = self._before[given] if given in self._before else self._function(*given)
+        self._now[given] = value
         return value
 
     def end_round(self) -> None:

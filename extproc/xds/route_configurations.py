@@ -7,7 +7,7 @@ from extproc import names
 from extproc.xds import answers, endpoint_routes, mirrors, passthrough
 from extproc.xds.encode import Json
 from extproc.xds.endpoints import Split, endpoints
-from extproc.xds.matching import always, route_list, tree, when_present
+from extproc.xds.matching import always, ending, tree, when_present
 from extproc.xds.model_routes import MODELS_PATH
 from extproc.xds.world import World
 
@@ -27,9 +27,9 @@ def inference_routes(world: World, running: Iterable[Split]) -> Json:
     by_path = {MODELS_PATH + name: endpoint_routes.by_path(name, target) for name, target in targets.items()}
 
     own = [route for resource in sorted(world.routes, key=lambda r: r.name) for route in passthrough.routes(resource)]
-    rest = always(route_list([*own, answers.unknown_in_path(), answers.nothing_here()]))
+    rest = always(ending([*own, answers.unknown_in_path(), answers.nothing_here()]))
     path = tree(_PATH, "prefix_match_map", by_path, rest)
-    unknown = when_present(names.MODEL_HEADER, route_list([answers.unknown_in_header()]), path)
+    unknown = when_present(names.MODEL_HEADER, ending([answers.unknown_in_header()]), path)
     header = tree(names.MODEL_HEADER, "exact_match_map", by_header, unknown)
     matcher = tree(names.LABEL_HEADER, "exact_match_map", labels, header)
     host = {"name": names.INFERENCE_ROUTES, "domains": ["*"], "matcher": matcher}

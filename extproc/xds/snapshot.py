@@ -6,15 +6,16 @@ Pure and deterministic: equal worlds give equal bytes in every process, so a ver
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from extproc import names
 from extproc.core.resources import Kind, Model
-from extproc.xds import clusters, inference, mirrors, passthrough
+from extproc.xds import clusters, endpoint_routes, inference, mirrors, passthrough
 from extproc.xds.encode import encode
 from extproc.xds.endpoints import Split, splits
 from extproc.xds.http import rds
 from extproc.xds.model_routes import speaks
+from extproc.xds.remembered import Remembered
 from extproc.xds.route_configurations import inference_routes, mirror_routes
 from extproc.xds.schema import TYPE_URL
 from extproc.xds.world import Options, World
@@ -41,11 +42,11 @@ class Snapshot:
 def build(world: World, options: Options) -> Snapshot:
     """The configuration for `world`. Raises InvalidResource for a resource that `passthrough.problems` objects to.
 
-    Route lists of endpoints that did not change are remembered; a new one takes about half a millisecond.
+    What did not change since the last time is remembered, and a new endpoint takes about half a millisecond.
     """
     running = splits(world)
     routes = [inference_routes(world, running), mirror_routes(running)]
-    return Snapshot(
+    built = Snapshot(
         {
             CLUSTER: dict(sorted(_clusters(world))),
             ROUTES: {r["name"]: encode("envoy.config.route.v3.RouteConfiguration", r) for r in routes},
@@ -53,6 +54,9 @@ def build(world: World, options: Options) -> Snapshot:
         },
         frozenset(_decided(running)),
     )
+    for function in REMEMBERED:
+        function.end_round()
+    return built
 
 
 def _clusters(world: World) -> Iterator[tuple[str, bytes]]:
@@ -63,9 +67,16 @@ def _clusters(world: World) -> Iterator[tuple[str, bytes]]:
     yield names.MIRRORS, encode("envoy.config.cluster.v3.Cluster", mirrors.cluster())
 
 
-@lru_cache(maxsize=4096)
+@Remembered
 def _model_clusters(model: Model) -> tuple[tuple[str, bytes], ...]:
     return tuple((c["name"], encode("envoy.config.cluster.v3.Cluster", c)) for c in clusters.clusters(model))
+
+
+REMEMBERED: Final[tuple[Remembered[*tuple[Any, ...], Any], ...]] = (
+    *endpoint_routes.REMEMBERED,
+    mirrors.way,
+    _model_clusters,
+)
 
 
 @lru_cache(maxsize=8)

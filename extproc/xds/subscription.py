@@ -2,7 +2,8 @@
 
 State of the world (https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol). Must stay true: a version is
 the hash of what it holds, so a restarted extproc recognises what its Envoy already runs; a change is made before the
-old is broken: clusters are added, then routes switched, then clusters removed, each step after the last one's ACK.
+old is broken: clusters are added, then routes switched, each step after the last one's ACK, and clusters that no route
+names any more are removed when the owner of this object, who has a clock, says that no request is on its way to them.
 """
 
 import hashlib
@@ -86,11 +87,13 @@ class _Type:
 class Subscription:
     """The state of one stream. `set_snapshot` and `receive` return what to send and what the control plane shall know.
 
-    `accepted` is the last snapshot of which Envoy ACKed everything that requests are routed by.
+    `accepted` is the last snapshot of which Envoy ACKed everything that requests are routed by. `remembered` are the
+    clusters that an extproc before this one is known to have served; they count only if Envoy tells their version.
     """
 
     target: Snapshot | None = None
     accepted: Snapshot | None = None
+    remembered: Mapping[str, bytes] = field(default_factory=dict)
     _types: dict[str, _Type] = field(default_factory=lambda: {url: _Type() for url in ORDER})
     _outgoing: Mapping[str, bytes] = field(default_factory=dict)  # clusters that the routes in force may still name
     _serial: int = 0
@@ -100,6 +103,19 @@ class Subscription:
         self._outgoing = self._types[CLUSTER].held
         self.target = snapshot
         return self._advance()
+
+    def release(self, snapshot: Snapshot) -> list[Response]:
+        """Remove what is not in `snapshot`, if that is still what Envoy runs and is to run.
+
+        Not to be called before every request that was matched by older routes has reached its cluster: Envoy looks the
+        cluster up when the filters are done, and ext_proc may take all of its message_timeout.
+        """
+        if not self.accepted is self.target is snapshot:
+            return []
+        self._outgoing = {}
+        sent: list[Response] = []
+        self._awaits(snapshot, sent)
+        return sent
 
     def receive(self, request: Request) -> tuple[list[Response], list[Event]]:
         """Take one DiscoveryRequest: a subscription, an ACK or a NACK; one of a type not served is left unanswered."""
@@ -118,6 +134,8 @@ class Subscription:
         if not request.nonce:
             # The first request of a stream: the version is what this Envoy ran before we (re)started.
             state.acked = state.sent = request.version
+            if request.type_url == CLUSTER and request.version == version_of(self.remembered):
+                state.held = self._outgoing = self.remembered
         elif state.sent and not grown:
             state.acked, state.held = state.sent, state.pending
         if grown:
@@ -132,10 +150,6 @@ class Subscription:
         sent: list[Response] = []
         if self._awaits(snapshot, sent):
             return sent, []
-        # Envoy routes by this snapshot now: what only the last one named may go.
-        if self._outgoing:
-            self._outgoing = {}
-            self._awaits(snapshot, sent)
         if self.accepted is snapshot:
             return sent, []
         self.accepted = snapshot

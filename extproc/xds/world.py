@@ -29,7 +29,7 @@ class Options:
     `inference_*` and `envoy_admin_*` are Envoy's own sockets; `grpc_*` is where Envoy finds extproc.
     """
 
-    inference_host: str = "0.0.0.0"
+    inference_host: str = "0.0.0.0"  # noqa: S104 (the port that clients call)
     inference_port: int = 9000
     envoy_admin_host: str = "127.0.0.1"  # the admin interface can stop Envoy: never reachable from outside by default
     envoy_admin_port: int = 9901

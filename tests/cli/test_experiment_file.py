@@ -45,7 +45,7 @@ def test_yaml_on_standard_input_with_and_without_its_type() -> None:
     typed = "'@type': type.googleapis.com/extproc.v1.Experiment\n" + text
     assert read_experiments(text.encode(), "standard input") == (AB,)
     assert read_experiments(typed.encode(), "standard input") == (AB,)
-    several = f"{typed}---\n{typed.replace('iris-ab', 'other')}"
+    several = f"{typed}---\n{text.replace('iris-ab', 'other')}"
     assert [one.name for one in read_experiments(several.encode(), "standard input")] == ["iris-ab", "other"]
 
 
@@ -81,7 +81,8 @@ def test_a_problem_without_a_type_has_the_files_own_path() -> None:
         (b'{"resources": []}', "holds no experiment"),
         (b"{", "line 1, column 2"),
         (b"\xff\xfe", "is UTF-16"),
-        (b'{"name": "iris-ab"}', 'has no "@type"'),
+        (b'{"name": "iris-ab"}', "candidates: is empty"),
+        (b'[{"name": "iris-ab"}]', 'has no "@type"'),
         (b'{"name": 5, "candidates": 7}', "candidates: must be a list"),
         (b"[1]", "must be an object, not 1"),
         (b'{"apiVersion": "mlops.seldon.io/v1alpha1", "kind": "Model", "metadata": {"name": "\\u001b"}}', "is stored"),

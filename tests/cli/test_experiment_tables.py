@@ -40,7 +40,7 @@ def test_a_status_shows_state_conditions_shares_and_events() -> None:
         "source      api, revision 3",
         "default     iris",
         "timeout     1.5s",
-        "conditions  accepted by Envoy, candidates ready, not mirror ready",
+        "conditions  accepted by Envoy, candidates ready, mirror not ready",
         "",
         "CANDIDATE       WEIGHT  SHARE                        READY  ROUTE      REQUESTS",
         "iris            70      ██████████████░░░░░░   70 %  yes    :iris_1:   1234",
@@ -50,6 +50,13 @@ def test_a_status_shows_state_conditions_shares_and_events() -> None:
         "WHEN                 EVENT    DETAIL",
         "2025-03-01 12:00:00  created  iris 70, iris2 30",
     ]
+
+
+def test_nothing_is_asked_of_what_does_not_run() -> None:
+    conditions = {"accepted": False, "candidatesReady": False, "mirrorReady": False}
+    lines = status(state="STOPPED", reason="stopped by ada", conditions=conditions, candidates=[], mirror=None)
+    assert lines[1] == "state    STOPPED: stopped by ada"
+    assert not any("accepted" in line for line in lines)
 
 
 def test_what_is_not_counted_has_no_column_and_what_is_not_known_no_answer() -> None:
@@ -106,6 +113,15 @@ def test_a_list_has_a_line_for_each_and_says_what_the_others_wait_for() -> None:
         "Not taken:",
         "  ab.json: Experiment other (its last good version stays in force)",
         "    candidates[0].weight: must be a whole number",
+    ]
+
+
+def test_a_long_path_is_folded_and_a_split_is_not() -> None:
+    experiments, _ = listed(a_list(a_document(source="/etc/extproc/experiments/of/the/team/iris-ab.json")))
+    assert drawn(experiment_list(experiments, (), wide=False)) == [
+        "NAME     STATE   SPLIT                              SOURCE",
+        "iris-ab  ACTIVE  iris ███████ 70 %, iris2 ███ 30 %  /etc/extproc/experiments/of/",
+        "                                                    the/team/iris-ab.json",
     ]
 
 

@@ -17,7 +17,7 @@ from extproc.control.store import Revision, Store
 from extproc.errors import StoreInUse
 from tests.control.store_recorder import NAMES, change
 
-KILLS: Final = 120
+KILLS: Final = 100
 KILLS_A_STORE: Final = 10
 ROOT: Final = Path(__file__).parents[2]
 

@@ -88,6 +88,22 @@ def test_restarted_with_other_weights_while_it_was_down(beside: Stage) -> None:
     check_split(run_load(url(beside), 1000), 0.1)
 
 
+def test_restarted_without_a_model_that_the_routes_in_force_still_name(beside: Stage) -> None:
+    """The cluster goes only when no route names it any more, also for an extproc that did not make that route."""
+    iris, _, iris3 = beside.models
+    with Load(url(beside), connections=16) as load:
+        for candidate, kept in (("iris3", [iris, iris3]), ("iris2", beside.models)):
+            load.wait_for(200)
+            beside.extproc.kill()
+            beside.write(experiment("iris-ab", {"iris": 10, candidate: 90}, default="iris"), models=kept)
+            beside.extproc.restart()
+            beside.extproc.wait_ready()
+            beside.wait_weights("iris-ab", [10, 90])
+            load.wait_for(200)
+        result = load.stop()
+    assert result.failed == 0, str(result)
+
+
 def test_sticky_again_after_a_restart_without_any_change_in_envoy(beside: Stage) -> None:
     """The versions are content hashes: an Envoy that runs the same configuration is sent nothing."""
     assert beside.envoy is not None

@@ -36,12 +36,16 @@ class Got:
 
 @dataclass
 class StandIn:
-    """The answers of `told` in turn, over and over; `got` are the requests so far. `experiments` is what REST lists."""
+    """The answers of `told` in turn, over and over; `got` are the requests so far.
+
+    `experiments` is what REST lists, and `experiments_later`, if any, what it lists after the first request.
+    """
 
     told: list[Told]
     url: str
     got: list[Got] = field(default_factory=list)
     experiments: list[dict[str, Any]] = field(default_factory=list)
+    experiments_later: list[dict[str, Any]] = field(default_factory=list)
     delay: float = 0.0
     under_way: int = 0
     most_under_way: int = 0
@@ -73,7 +77,8 @@ def rest_stand_in(*told: Told) -> Iterator[StandIn]:
             stand_in.under_way -= 1
 
     async def listing(_request: web.Request) -> web.Response:
-        return web.json_response({"experiments": stand_in.experiments, "problems": []})
+        listed = (stand_in.got and stand_in.experiments_later) or stand_in.experiments
+        return web.json_response({"experiments": listed, "problems": []})
 
     @contextlib.asynccontextmanager
     async def serve() -> AsyncIterator[None]:

@@ -39,17 +39,31 @@ async def test_the_model_is_in_the_path_and_the_header_and_the_body_is_as_given(
 
 async def test_without_a_token_none_is_sent_and_a_user_s_header_takes_the_place_of_ours() -> None:
     with rest_stand_in() as envoy:
-        await ask(Call(envoy.url, "iris", b"{}", (("Content-Type", "text/plain"), ("X-Seldon-Route", ":a_1:"))))
+        mine = (("Content-Type", "text/plain"), ("X-Seldon-Route", ":a_1:"), ("X-A", "1"), ("x-a", "2"))
+        answer = await ask(Call(envoy.url, "iris", b"{}", mine))
         await ask(Call(envoy.url, "iris", b"{}"))
     assert [got.headers.get("x-seldon-route") for got in envoy.got] == [":a_1:", None]
     assert [got.headers["content-type"] for got in envoy.got] == ["text/plain", "application/json"]
+    sent = [(name.lower(), value) for name, value in answer.sent]
+    assert [pair for pair in sent if pair[0] in ("content-type", "x-a")] == [
+        ("content-type", "text/plain"),
+        ("x-a", "1"),
+        ("x-a", "2"),
+    ]
 
 
 @pytest.mark.parametrize(("status", "ok"), [(200, True), (204, True), (302, False), (400, False), (503, False)])
-async def test_only_2xx_is_success_and_redirects_are_not_followed(status: int, ok: bool) -> None:
+async def test_only_2xx_is_success(status: int, ok: bool) -> None:
     with rest_stand_in(Told(status, body=b"")) as envoy:
         answer = await ask(Call(envoy.url, "iris", b"{}"))
     assert (answer.code, answer.ok, answer.reached, len(envoy.got)) == (str(status), ok, True, 1)
+
+
+async def test_a_redirect_is_an_answer_and_not_followed() -> None:
+    elsewhere = f"http://127.0.0.1:{free_port()}"
+    async with _server_that_says(f"HTTP/1.1 302 Found\r\nlocation: {elsewhere}\r\n\r\n".encode()) as url:
+        answer = await ask(Call(url, "iris", b"{}"))
+    assert (answer.code, answer.ok, answer.reached) == ("302", False, True)
 
 
 async def test_a_real_model_server_s_answer() -> None:

@@ -38,7 +38,7 @@ class Envoy:
     """A client that speaks the protocol as Envoy does, one step at a time."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._call = channel.stream_stream(names.ADS_METHOD)()
+        self._call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(names.ADS_METHOD)()
 
     async def ask(self, url: str) -> pb.DiscoveryResponse:
         wanted = ["inference"] if url == ROUTES else []
@@ -52,7 +52,9 @@ class Envoy:
         await self._call.write(data)
 
     async def next(self) -> pb.DiscoveryResponse:
-        return pb.DiscoveryResponse.FromString(await self._call.read())
+        raw = await self._call.read()
+        assert isinstance(raw, bytes), "the stream has ended"
+        return pb.DiscoveryResponse.FromString(raw)
 
     async def ack(self, response: pb.DiscoveryResponse, error: str = "") -> None:
         wanted = ["inference"] if response.type_url == ROUTES else []

@@ -76,18 +76,20 @@ async def test_a_client_that_never_reads_is_held_up_and_costs_nobody_else(caplog
                     await client.send(stream, NO_TOKEN * 100)  # a field that is given repeatedly counts once
 
             pushing = asyncio.create_task(push())
-            await eventually_async(lambda: client.held_up, within=10, saying="the client is held up")
-            for answered in range(1, 21):
-                client.ping()
-                await eventually_async(
-                    lambda: client.acks, within=10, saying="a ping comes back", until=answered.__le__
-                )
-            assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
-            assert client.held_up
-            assert client.sent < MEBIBYTE
-            assert not client.data
-            assert len(drawn) - 1 <= 2, "messages are taken in while their answers can't be written"
-            pushing.cancel()
+            try:
+                await eventually_async(lambda: client.held_up, within=10, saying="the client is held up")
+                for answered in range(1, 21):
+                    client.ping()
+                    await eventually_async(
+                        lambda: client.acks, within=10, saying="a ping comes back", until=answered.__le__
+                    )
+                assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
+                assert client.held_up
+                assert client.sent < MEBIBYTE
+                assert not client.data
+                assert len(drawn) - 1 <= 2, "messages are taken in while their answers can't be written"
+            finally:
+                pushing.cancel()
         assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
     assert not caplog.records, "a client that leaves is nothing to report"
 

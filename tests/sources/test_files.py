@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -482,14 +483,81 @@ async def test_problems_are_documents_and_disturb_no_other_file(conf: Path) -> N
         )
 
 
-async def test_cancelling_ends_at_once_and_for_good(conf: Path) -> None:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, act: Callable[[], object]) -> None:
+    """Let `act` happen once, right after the source has taken the `step` (a function it calls) for the first time."""
+    real = getattr(files, step)
+    acts = [act]
+
+    def taken(*given: object) -> object:
+        result = real(*given)
+        if acts:
+            acts.pop()()
+        return result
+
+    monkeypatch.setattr(files, step, taken)
+
+
+async def test_a_file_that_changes_while_it_is_read_is_read_again(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read is out of date before it is told: by a rename, or by a writer who is not done."""
+    with (conf / "a.json").open("r+") as out:
+        source = FileSource([conf])
+        meanwhile(monkeypatch, "read_bytes", lambda: replace(conf / "a.json", text("two")))
+        assert shown(source.read()) == {"a.json": ["two"]}
+        source.close()
     source = FileSource([conf])
-    source.read()
-    for _ in range(50):
-        replace(conf / "a.json", text("two"))
-        task = asyncio.create_task(source.watch(lambda _: None))
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    with (conf / "a.json").open("r+") as out:
+        meanwhile(monkeypatch, "read_bytes", lambda: print(text("half"), file=out, flush=True))
+        assert shown(source.read()) == {"a.json": [BUSY]}
+    source.close()
+
+
+async def test_a_change_between_looking_and_watching_is_not_missed(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meanwhile(monkeypatch, "survey", lambda: replace(conf / "b.json", text("two")))
+    async with Watching(conf) as watching:
+        assert watching.now == {"a.json": ["one"], "b.json": ["two"]}
+
+
+async def test_a_config_map_that_is_swapped_while_it_is_read_is_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_config_map(tmp_path, "..0", a=text("a0"), b=text("b0"))
+    source = FileSource([tmp_path])
+    meanwhile(
+        monkeypatch, "read_bytes", lambda: publish_config_map(tmp_path, "..1", a=text("a1"), b=text("b1"), c=text("c1"))
+    )
+    assert shown(source.read()) == {"a.json": ["a1"], "b.json": ["b1"], "c.json": ["c1"]}
+    source.close()
+
+
+async def test_a_slow_editor_stops_nothing(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the rename to the backup and the new file others are read; the editor is waited for all the same."""
+    monkeypatch.setattr(files, "PATIENCE", 30.0)
+    file, looks = conf / "a.json", []
+    async with Watching(file) as watching:
+        file.rename(conf / "a.json~")
+        meanwhile(monkeypatch, "survey", lambda: looks.append("one"))
+        await eventually_async(lambda: looks or watching.told[1:], within=5, saying="the source looks again")
+        file.write_text(text("two"))
+        await watching.until({"a.json": ["two"]})
+    assert watching.told == [{"a.json": ["one"]}, {"a.json": ["two"]}]
+
+
+async def test_cancelling_waits_for_the_look_that_is_under_way(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a look too: what it uses may be closed then."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def pause() -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    source = FileSource([conf])
+    meanwhile(monkeypatch, "survey", pause)
+    task = asyncio.create_task(source.watch(lambda _: None))
+    await eventually_async(begun.is_set, within=5, saying="a look has begun")
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     source.close()

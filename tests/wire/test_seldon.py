@@ -133,8 +133,12 @@ def test_a_mistake_around_the_spec_is_told(changes: dict[str, Any], expected: st
 
 def test_a_missing_spec_is_told_once() -> None:
     manifest = a_manifest()
-    del manifest["spec"]
+    spec = manifest.pop("spec")
     assert texts(the_only(json.dumps(manifest)).problems) == ["spec: is missing: list the candidates in it"]
+    misspelled = {**manifest, "specs": spec}
+    assert texts(the_only(json.dumps(misspelled)).problems) == [
+        "specs: is no field of a manifest: did you mean 'spec'?"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ kind: Experiment
 metadata: {name: a, name: b}
 spec:
   default: iris
-  default: iris2
+  default: 5
   candidates: [{name: iris, weight: 1, weight: 2}]
   mirror: {name: m, percent: 1}
 status: {}

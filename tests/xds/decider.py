@@ -1,5 +1,6 @@
 """An ext_proc server that answers what a test tells it to, good or bad, and remembers what it was sent."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -30,9 +31,11 @@ class Decider:
         self.port: Final = free_port()
         self.reply: bytes = setting().SerializeToString()
         self.requests: Final[list[ProcessingRequest]] = []
+        self._proceed: Final = threading.Event()
+        self._proceed.set()
         self._server: Final = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
-        process = grpc.stream_stream_rpc_method_handler(self._process)
-        check = grpc.unary_unary_rpc_method_handler(self._check)
+        process: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(self._process)
+        check: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._check)
         handlers = {
             "envoy.service.ext_proc.v3.ExternalProcessor": {"Process": process},
             "grpc.health.v1.Health": {"Check": check},
@@ -48,13 +51,22 @@ class Decider:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.proceed()
         self._server.stop(0).wait()
+
+    def hang(self) -> None:
+        """Take calls, health checks too, and answer none until `proceed`."""
+        self._proceed.clear()
+
+    def proceed(self) -> None:
+        self._proceed.set()
 
     def _process(self, stream: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
         for message in stream:
             self.requests.append(ProcessingRequest.FromString(message))
+            self._proceed.wait()
             yield self.reply
 
-    @staticmethod
-    def _check(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+    def _check(self, _request: bytes, _context: grpc.ServicerContext) -> bytes:
+        self._proceed.wait()
         return b"\x08\x01"  # SERVING

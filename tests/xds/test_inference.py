@@ -1,5 +1,6 @@
 """How a real Envoy asks for a decision, what the answer may do, and what it may not."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,12 +10,15 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from extproc import names
 from extproc.core.resources import MILLION, ResourceType
+from extproc.xds import inference
 from tests.harness.grpc_models import GrpcModelServer
 from tests.harness.models import ModelServer
 from tests.harness.waiting import eventually
 from tests.xds.decider import Decider, setting
 from tests.xds.given import a_model, a_world, an_experiment
 from tests.xds.stage import Stage, serving
+
+MESSAGE_TIMEOUT = float(inference.MESSAGE_TIMEOUT.removesuffix("s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,10 @@ class Scene:
     def forget(self) -> None:
         self.decider.requests.clear()
         self.decider.reply = setting().SerializeToString()
-        for server in (*self.servers.values(), *self.grpc_servers.values()):
+        for server in self.servers.values():
             server.forget()
+        for grpc_server in self.grpc_servers.values():
+            grpc_server.forget()
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +58,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
                 eventually(lambda: stage.envoy.healthy("extproc"), within=10, saying="Envoy knows extproc to be well")
                 yield Scene(stage, decider, servers, rpc)
         finally:
-            for server in (*servers.values(), *rpc.values()):
+            for server in servers.values():
                 server.close()
+            for grpc_server in rpc.values():
+                grpc_server.close()
 
 
 @pytest.fixture
@@ -151,3 +159,26 @@ def test_no_answer_can_harm_a_request(scene: Scene, reply: bytes) -> None:
     assert request.header("host") == scene.stage.grpc_target
     added = ("x-added", "seldon-model", "x-envoy-expected-rq-timeout-ms", names.LABEL_HEADER)
     assert [request.header(name) for name in added] == [None] * 4
+
+
+def test_an_extproc_that_hangs_costs_a_request_the_message_timeout_and_soon_nothing(scene: Scene) -> None:
+    def asked() -> tuple[float, int]:
+        """How long one request takes, and whether extproc was asked."""
+        before = len(scene.decider.requests)
+        begun = time.monotonic()
+        answer = scene.stage.infer("/v2/models/iris/infer")
+        took = time.monotonic() - begun
+        assert (answer.status, answer.headers["x-seldon-route"]) == (200, ":iris_1:")
+        return took, len(scene.decider.requests) - before
+
+    scene.decider.hang()
+    try:
+        took, times = asked()
+        assert times == 1
+        assert took > MESSAGE_TIMEOUT / 2  # it has waited
+        eventually(
+            asked, within=10, saying="it is not asked any more", until=lambda s: s[1] == 0 and s[0] < MESSAGE_TIMEOUT
+        )
+    finally:
+        scene.decider.proceed()
+    eventually(asked, within=10, saying="it is asked again", until=lambda seen: seen[1] == 1)

@@ -3,13 +3,17 @@
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from extproc.core.resources import MILLION, Model, Readiness, Retry
 from extproc.xds import mirrors
+from tests.harness.grpc_models import GrpcModelServer
 from tests.harness.load import Load
 from tests.harness.models import ModelServer
 from tests.harness.statistics import binomial_interval
@@ -78,6 +82,27 @@ def test_the_rate_is_the_same_for_every_candidate(tmp_path: Path) -> None:
             assert low <= len(numbers & copied) <= high, server.name
 
 
+def test_copies_of_grpc_calls(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        a, b = (stack.enter_context(GrpcModelServer(name, served="a")) for name in "ab")
+        m = stack.enter_context(GrpcModelServer("m", served="a"))  # the name in the message stays as it was
+        models = [a_model(server.name, grpc=server.port) for server in (a, b, m)]
+        experiment = an_experiment("ab", {"a": 1, "b": 1}, default="a", mirror=("m", MILLION))
+        stage = stack.enter_context(serving(a_world(models, [experiment]), tmp_path))
+        channel = stack.enter_context(grpc.insecure_channel(stage.grpc_target))
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        for _ in range(40):
+            stub.ModelInfer(
+                service_pb2.ModelInferRequest(model_name="a"), metadata=(("seldon-model", "a"),), timeout=10
+            )
+        eventually(lambda: len(m.calls), within=10, saying="40 copies", until=lambda n: n == 40)
+        low, high = binomial_interval(40, 0.5)
+        assert low <= len(a.calls) <= high
+        assert len(a.calls) + len(b.calls) == 40
+        assert {call.header("seldon-internal-model") for call in m.calls} == {"m_1"}
+        assert {call.header("x-extproc-mirror") for call in m.calls} == {None}
+
+
 @pytest.mark.parametrize("millionths", [0, MILLION])
 def test_none_and_all(tmp_path: Path, millionths: int) -> None:
     with ModelServer("a") as a, ModelServer("b") as b, ModelServer("m") as m:
@@ -138,7 +163,7 @@ def test_a_mirror_that_is_dead(tmp_path: Path) -> None:
 
 def test_a_copy_is_given_up_in_the_end(tmp_path: Path, silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirrors, "TIMEOUT", "1s")
-    mirrors._way.cache_clear()
+    mirrors.way.forget()
     total, active = "cluster.mirrors.upstream_rq_total", "cluster.mirrors.upstream_rq_active"
     with ModelServer("a") as a, ModelServer("m") as m:
         m.hang()
@@ -156,7 +181,7 @@ def test_a_copy_is_given_up_in_the_end(tmp_path: Path, silent: int, monkeypatch:
                 saying="both copies were made, and none is under way",
                 until=lambda stats: (stats[total], stats[active]) == (2, 0),
             )
-    mirrors._way.cache_clear()
+    mirrors.way.forget()
 
 
 def test_one_mirror_that_does_not_read_does_not_stop_another(tmp_path: Path, silent: int) -> None:

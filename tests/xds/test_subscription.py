@@ -79,6 +79,10 @@ def connect(subscription: Subscription, envoy: ModelEnvoy) -> list[Event]:
     return heard
 
 
+def release(subscription: Subscription, envoy: ModelEnvoy, snapshot: Snapshot) -> None:
+    assert settle(subscription, envoy, subscription.release(snapshot), []) == []
+
+
 def test_a_new_envoy_gets_clusters_then_listeners_then_routes_and_is_accepted_once() -> None:
     subscription, envoy = Subscription(), ModelEnvoy()
     first = snapshot({"iris": "1"})
@@ -94,11 +98,24 @@ def test_a_change_adds_clusters_then_switches_routes_then_removes_clusters() -> 
     envoy.received.clear()
     after = snapshot({"iris": "1", "iris3": "1"})
     assert settle(subscription, envoy, *subscription.set_snapshot(after)) == [Accepted(after)]
+    assert envoy.held[CLUSTER].keys() == {"iris", "iris2", "iris3"}
+    release(subscription, envoy, after)
     assert envoy.received == [
         (CLUSTER, ("iris", "iris2", "iris3")),
         (ROUTES, ("inference",)),
         (CLUSTER, ("iris", "iris3")),
     ]
+
+
+def test_what_was_overtaken_is_not_released() -> None:
+    subscription, envoy = Subscription(), ModelEnvoy()
+    first, second = snapshot({"iris": "1"}), snapshot({"iris2": "1"})
+    subscription.set_snapshot(first)
+    connect(subscription, envoy)
+    settle(subscription, envoy, *subscription.set_snapshot(second))
+    assert subscription.release(first) == []
+    subscription.set_snapshot(first)
+    assert subscription.release(second) == []
 
 
 def test_an_equal_snapshot_sends_nothing_and_is_accepted() -> None:
@@ -119,6 +136,33 @@ def test_an_envoy_that_already_runs_it_is_recognised_after_a_restart_of_extproc(
     after.set_snapshot(same)
     assert connect(after, envoy) == [Accepted(same)]
     assert envoy.received == []
+
+
+def test_after_a_restart_with_another_configuration_the_old_clusters_stay_until_the_routes_are_switched() -> None:
+    """The routes in force are of the extproc before; its clusters are remembered, if they are what Envoy runs."""
+    before, envoy = Subscription(), ModelEnvoy()
+    old = snapshot({"iris": "1", "iris2": "1"})
+    before.set_snapshot(old)
+    connect(before, envoy)
+    envoy.received.clear()
+    after = Subscription(remembered=old.resources[CLUSTER])
+    new = snapshot({"iris": "1", "iris3": "1"})
+    after.set_snapshot(new)
+    assert connect(after, envoy) == [Accepted(new)]
+    release(after, envoy, new)
+    assert envoy.received == [
+        (CLUSTER, ("iris", "iris2", "iris3")),
+        (ROUTES, ("inference",)),
+        (CLUSTER, ("iris", "iris3")),
+    ]
+
+
+def test_what_is_remembered_counts_only_if_envoy_runs_it() -> None:
+    envoy = ModelEnvoy()
+    subscription = Subscription(remembered={"gone": b"1"})
+    subscription.set_snapshot(snapshot({"iris": "1"}))
+    connect(subscription, envoy)
+    assert envoy.received[0] == (CLUSTER, ("iris",))
 
 
 def test_a_refusal_is_told_once_and_the_next_snapshot_does_not_carry_what_was_refused() -> None:
@@ -177,17 +221,19 @@ CLUSTERS = st.dictionaries(st.sampled_from("abcde"), st.sampled_from("123"), max
 
 
 @settings(max_examples=500)
-@given(st.lists(st.tuples(CLUSTERS, st.integers(0, 3)), min_size=1, max_size=8))
+@given(st.lists(st.tuples(CLUSTERS, st.integers(0, 3), st.booleans()), min_size=1, max_size=8))
 def test_whatever_changes_in_whatever_order_envoy_never_routes_to_a_cluster_it_does_not_have(
-    changes: list[tuple[dict[str, str], int]],
+    changes: list[tuple[dict[str, str], int, bool]],
 ) -> None:
-    """Snapshots arrive while answers to earlier ones are still on their way, and Envoy ends with the last one."""
+    """Snapshots arrive, and clusters are released, while answers to earlier ones are still on their way; Envoy ends
+    with the last one.
+    """
     subscription, envoy = Subscription(), ModelEnvoy()
     queue: list[Response] = []
     subscription.set_snapshot(snapshot({"a": "0"}))
     connect(subscription, envoy)
     last = None
-    for clusters, answered in changes:
+    for clusters, answered, released in changes:
         last = snapshot(clusters)
         sent, _ = subscription.set_snapshot(last)
         queue += sent
@@ -195,8 +241,11 @@ def test_whatever_changes_in_whatever_order_envoy_never_routes_to_a_cluster_it_d
             if queue:
                 more, _ = subscription.receive(envoy.take(queue.pop(0)))
                 queue += more
+        if released:
+            queue += subscription.release(last)
     settle(subscription, envoy, queue, [])
     assert last is not None
+    release(subscription, envoy, last)
     assert subscription.accepted is last
     assert envoy.held == last.resources
 

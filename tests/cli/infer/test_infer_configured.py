@@ -46,3 +46,13 @@ def test_without_the_admin_the_rest_of_the_table_stands(run: Run, envoy: Envoy) 
     assert result.code == 0
     assert rows(result.out)[0][:5] == ["iris", "4", "100.0%", "51.0% – 100.0%", "–"]
     assert "connection refused): say with --admin who tells" in result.out
+
+
+def test_a_change_while_requests_were_sent_is_said(run: Run, envoy: Envoy) -> None:
+    front = envoy(Told(route=":iris_1:"))
+    front.experiments = [EXPERIMENT]
+    changed = [{**candidate, "weight": 50} for candidate in EXPERIMENT["candidates"]]
+    front.experiments_later = [{**EXPERIMENT, "candidates": changed}]
+    result = run("iris", "-i", "4", "--inference", front.url, "--admin", front.url)
+    assert [cells[4] for cells in rows(result.out)[:2]] == ["50.0%", "50.0%"]
+    assert "iris-ab was changed while requests were sent: configured is what it is now" in result.out
