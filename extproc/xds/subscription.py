@@ -98,9 +98,14 @@ class Subscription:
     _outgoing: Mapping[str, bytes] = field(default_factory=dict)  # clusters that the routes in force may still name
     _serial: int = 0
 
+    @property
+    def clusters(self) -> Mapping[str, bytes]:
+        """The clusters that Envoy is known to hold."""
+        return self._types[CLUSTER].held
+
     def set_snapshot(self, snapshot: Snapshot) -> tuple[list[Response], list[Event]]:
         """Aim at another snapshot; whatever was on its way to the last one is overtaken."""
-        self._outgoing = self._types[CLUSTER].held
+        self._outgoing = self.clusters
         self.target = snapshot
         return self._advance()
 

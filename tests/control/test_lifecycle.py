@@ -127,13 +127,12 @@ def test_reject_refuses_only_to_start(stage: Stage) -> None:
 
 def test_what_a_file_owns_is_refused_and_the_file_named(stage: Stage) -> None:
     stage.plane.offer(FILES, [valid("trials.json", trial())])
-    for judge in (
-        lambda: stage.lifecycle.start(trial(weight=3), NOBODY),
-        lambda: stage.lifecycle.stop("ab", NOBODY),
-        lambda: stage.lifecycle.roll_back("ab", 1, NOBODY),
-    ):
-        with pytest.raises(Conflict, match=r"trials\.json"):
-            judge()
+    with pytest.raises(Conflict, match=r"trials\.json"):
+        stage.lifecycle.start(trial(weight=3), NOBODY)
+    with pytest.raises(Conflict, match=r"trials\.json"):
+        stage.lifecycle.stop("ab", NOBODY)
+    with pytest.raises(Conflict, match=r"trials\.json"):
+        stage.lifecycle.roll_back("ab", 1, NOBODY)
 
 
 def test_the_changes_of_files_are_observed_once(stage: Stage) -> None:

@@ -499,16 +499,14 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, act: Callable[[], obje
 
 async def test_a_file_that_changes_while_it_is_read_is_read_again(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read is out of date before it is told: by a rename, or by a writer who is not done."""
-    with (conf / "a.json").open("r+") as out:
-        source = FileSource([conf])
-        meanwhile(monkeypatch, "read_bytes", lambda: replace(conf / "a.json", text("two")))
-        assert shown(source.read()) == {"a.json": ["two"]}
-        source.close()
-    source = FileSource([conf])
+    meanwhile(monkeypatch, "read_bytes", lambda: replace(conf / "a.json", text("two")))
+    async with Watching(conf) as watching:
+        await watching.until({"a.json": ["two"]})
+    assert {"a.json": ["one"]} not in watching.told
     with (conf / "a.json").open("r+") as out:
         meanwhile(monkeypatch, "read_bytes", lambda: print(text("half"), file=out, flush=True))
-        assert shown(source.read()) == {"a.json": [BUSY]}
-    source.close()
+        async with Watching(conf) as watching:
+            assert watching.now == {"a.json": [BUSY]}
 
 
 async def test_a_change_between_looking_and_watching_is_not_missed(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:

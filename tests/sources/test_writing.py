@@ -137,3 +137,10 @@ def test_forgets_files_but_not_names_that_will_be_files(file: Path, monkeypatch:
     writing.keep({file}, lambda path: path.suffix == ".json")
     assert writing.dirty == {file}
     assert [writing.incomplete(path) for path in (file, new, other)] == [True, True, False]
+
+
+def test_a_file_that_is_none_any_more_is_not_waited_for(file: Path) -> None:
+    writing = told(What.CLOSED, file=file)
+    assert not writing.trusts(file, reading(file, Writers.UNKNOWN), at_start=False)
+    writing.keep(set(), lambda _: True)
+    assert writing.unsure is None
