@@ -20,7 +20,7 @@ import pytest
 
 from extproc.cli import COMMANDS
 from tests.harness.ports import free_port
-from tests.harness.process import Child
+from tests.harness.process import Child, EndedEarlyError
 from tests.harness.waiting import eventually
 from tests.test_packaging import ROOT
 
@@ -90,6 +90,7 @@ class Shell:
         self._stack = stack
         self._ports = {port: str(free_port()) for port in PORTS}
         self._children = 0
+        self._output = folder / "nothing"
         home = folder / "home"
         home.mkdir(parents=True)
         (folder / "envoy").symlink_to(ROOT / "envoy")
@@ -112,6 +113,12 @@ class Shell:
         if step.command == KEEP:
             flags = [word for port, flag in PORTS.items() for word in (flag, self._ports[port])]
             self._background(step, [sys.executable, "-m", "extproc", "demo", "--keep", "--requests", "100", *flags])
+            (plain,) = (each for found in SECTIONS.values() for each in found if each.command == "make demo")
+            *told, end = plain.shown
+            assert end == "Stopping everything"
+            assert pattern([*told, "..."]).fullmatch(shape(self._output.read_text())), (
+                "`make demo` prints something else"
+            )
             return
         assert step.command.split()[0] in PROGRAMS, f"say in this file how to run: {step.command}"
         if step.command.endswith(" &"):
@@ -134,17 +141,20 @@ class Shell:
 
     def _background(self, step: Step, argv: Sequence[str]) -> None:
         self._children += 1
-        out, err = (self.folder / f"{self._children}.{end}" for end in ("stdout", "stderr"))
+        self._output = out = self.folder / f"{self._children}.stdout"
+        err = self.folder / f"{self._children}.stderr"
         child = Child(argv, stdout=out, stderr=err, environment=self._environment, directory=self.folder)
         self._stack.callback(_end, child)
         expected = pattern(step.shown)
 
         def printed() -> str:
-            assert child.exit_code is None, f"{step.command} ended with {child.exit_code}\n{child.tail()}"
+            if child.exit_code is not None:
+                raise EndedEarlyError(f"{step.command} ended with {child.exit_code}\n{child.tail()}")
             return shape(out.read_text())
 
         if step.shown:
-            eventually(printed, within=200, saying=f"$ {step.command}\n{expected.pattern}", until=expected.fullmatch)
+            said = f"$ {step.command}\n{expected.pattern}"
+            eventually(printed, within=200, saying=said, until=expected.fullmatch, not_yet=())
 
     def _moved(self, command: str) -> str:
         """The command, on this shell's ports."""

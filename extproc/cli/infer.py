@@ -107,8 +107,10 @@ def infer(data: str | None, file: BinaryIO | None, headers: Headers, **flags: An
         raise click.UsageError("DATA and -f both give a body: leave one out.")
     if flags["concurrency"] > 1 and flags["iterations"] is None and flags["seconds"] is None:
         raise click.UsageError("--concurrency needs -i N or --seconds S.")
-    if flags["sticky"] and any(name.lower() == ROUTE_HEADER for name, _ in headers):
+    if flags["sticky"] and any(name == ROUTE_HEADER for name, _ in headers):
         raise click.UsageError(f"--sticky sends {ROUTE_HEADER} itself: leave out the --header.")
     from extproc.cli.infer_run import Order, run  # half a second of imports that `--help` does not need
 
-    run(Order(body=file.read() if file else data, headers=headers, **flags))
+    # What the shell gave that is no UTF-8 goes on as it came.
+    given = data.encode(errors="surrogateescape") if data is not None else None
+    run(Order(body=file.read() if file else given, headers=headers, **flags))

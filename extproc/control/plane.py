@@ -24,7 +24,6 @@ from extproc.xds.world import World
 log: Final = logging.getLogger(__name__)
 
 REMEMBERED: Final = 16  # snapshots on their way to Envoy; it answers within one or two
-QUIET: Final = frozenset({"accepted"})  # events that are logged for debugging only
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +122,5 @@ class Plane:
             log.warning("refused: %s", report)
         self._reported = reports
         for name, event in self.chronicle.note(statuses(new), self._outlets.now()):
-            level = logging.DEBUG if event.event in QUIET else logging.INFO
-            log.log(level, "experiment %s: %s: %s", name, event.event, event.detail)
+            parts = {"experiment": name, "event": event.event, "detail": event.detail}
+            log.info("experiment %s: %s: %s", name, event.event, event.detail, extra=parts)

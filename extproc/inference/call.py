@@ -19,7 +19,8 @@ _LIKE: Final = "write it like http://127.0.0.1:9000"
 class Call:
     """One inference request. `url` is Envoy's inference URL without a slash at its end; `timeout` in seconds.
 
-    `body` is what goes over the wire: JSON for REST, a ModelInferRequest for gRPC.
+    `body` is what goes over the wire: JSON for REST, a ModelInferRequest for gRPC. The names of `headers`
+    are in lower case.
     """
 
     url: str

@@ -77,12 +77,11 @@ def _metadata(headers: Headers) -> tuple[tuple[str, str | bytes], ...]:
     """https://grpc.io/docs/guides/metadata/: names in lower case; a value that is not ASCII only under `…-bin`."""
     pairs: list[tuple[str, str | bytes]] = []
     for name, value in headers:
-        key = name.lower()
-        if key.startswith("grpc-") or set(key) & set("!#$%&'*+^`|~"):
+        if name.startswith("grpc-") or set(name) & set("!#$%&'*+^`|~"):
             raise NoGrpcCallError(f"the header {name} can't be sent over gRPC: leave it out, or call without --grpc")
-        if not key.endswith(_BINARY) and not value.isascii():
+        if not name.endswith(_BINARY) and not value.isascii():
             raise NoGrpcCallError(f"the value of {name} is not ASCII, which gRPC can't carry: call it {name}{_BINARY}")
-        pairs.append((key, value.encode() if key.endswith(_BINARY) else value))
+        pairs.append((name, value.encode() if name.endswith(_BINARY) else value))
     return tuple(pairs)
 
 

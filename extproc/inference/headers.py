@@ -27,12 +27,12 @@ _SECRET_VALUE: Final = re.compile(r"\s*(basic|bearer|digest|negotiate|apikey|tok
 
 
 def header(text: str) -> tuple[str, str]:
-    """The header in `Name: value`. Raises ValueError, whose text never holds the value."""
+    """The header in `Name: value`, its name in lower case. Raises ValueError, whose text never holds the value."""
     name, colon, value = text.partition(":")
-    name, value = name.strip(), value.strip(" \t")
+    name, value = name.strip().lower(), value.strip(" \t")
     if not colon or not _NAME.fullmatch(name):
         raise ValueError("write a header as 'name: value'; a name has letters, digits and dashes")
-    if name.lower() in _OURS:
+    if name in _OURS:
         raise ValueError(f"{name} is set by extproc itself: leave it out")
     if not _VALUE.fullmatch(value):
         raise ValueError(f"the value of {name} holds a character that no header may have")

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import time
 from collections import deque
@@ -28,9 +29,10 @@ envoy_log: Final = logging.getLogger("envoy")
 
 YOUNG: Final = 5.0  # seconds; an Envoy that dies younger than this counts as one that can't start
 ATTEMPTS: Final = 3  # young deaths in a row before giving up
-BACK_OFF: Final = 0.5  # seconds before the first new attempt, doubled for each further one
+BACK_OFF: Final = 0.5  # seconds before the attempt after a young death, doubled for each further one
 DRAIN: Final = 5.0  # seconds that requests under way get to end
 REMEMBERED: Final = 20  # lines of log that an error shows
+LINE_MAX: Final = 64 * 1024  # bytes of one line of log; what is longer is cut into several
 
 # prctl(PR_SET_PDEATHSIG, SIGKILL) in the child itself, then exec: no code of ours runs between fork and exec in a
 # process that has threads. The parent may have died before prctl took effect, hence the comparison.
@@ -79,12 +81,18 @@ class EnvoyOptions:
 
 @dataclass(slots=True)
 class EnvoyProcess:
-    """One Envoy after another. `ready` is called when the first one serves, with its whole configuration."""
+    """One Envoy after another. `ready` is called when the first one serves, with its whole configuration.
+
+    Run it in the main thread: Envoy ends when the thread that started it does (prctl(2), PR_SET_PDEATHSIG). Cancelling
+    `run` leaves Envoy to `stop`. `restarts` counts the Envoys after the first.
+    """
 
     bootstrap: Mapping[str, Any]
     options: EnvoyOptions
     ready: Callable[[], None]
+    restarts: int = 0
     _process: asyncio.subprocess.Process | None = None
+    _log: asyncio.Task[None] | None = None
     _last: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _stopping: bool = False
 
@@ -101,33 +109,36 @@ class EnvoyProcess:
                 young_deaths = young_deaths + 1 if time.monotonic() - born < YOUNG else 0
                 if young_deaths == ATTEMPTS:
                     said = "\n".join(self._last)
-                    raise EnvoyFailed(f"Envoy does not start: it ended with code {code}. Its last words:\n{said}")
-                log.warning("Envoy ended with code %s and is started again", code)
-                await asyncio.sleep(BACK_OFF * 2**young_deaths)
+                    raise EnvoyFailed(f"Envoy does not start: it {_ended(code)}. Its last words:\n{said}")
+                log.warning("Envoy %s and is started again", _ended(code))
+                if young_deaths:
+                    await asyncio.sleep(BACK_OFF * 2 ** (young_deaths - 1))
+                self.restarts += 1
         finally:
             waiting_for_first.cancel()
 
     async def stop(self) -> None:
-        """Let requests under way end, then end Envoy."""
+        """Let requests under way end, then end Envoy; it is gone when this returns."""
         self._stopping = True
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
-        await self._drain()
-        with suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), DRAIN)
-        except TimeoutError:
-            log.warning("Envoy did not end and is killed")
-            process.kill()
-            await process.wait()
+        if process.returncode is None:
+            await self._drain()
+            with suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), DRAIN)
+            except TimeoutError:
+                log.warning("Envoy did not end and is killed")
+                process.kill()
+                await process.wait()
+        if self._log is not None:
+            await self._log
 
     async def _live(self) -> int:
         """One Envoy from its start to its end."""
-        self.options.directory.mkdir(parents=True, exist_ok=True)
-        file = self.options.directory / "envoy.json"
-        file.write_text(json.dumps(self.bootstrap, indent=1))
+        file = self._written()
         arguments = [
             *(self.options.binary, "--config-path", str(file)),
             # Two Envoys of one host disturb each other through shared memory.
@@ -144,16 +155,29 @@ class EnvoyProcess:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            limit=1024 * 1024,
+            limit=LINE_MAX,
+            # Out of our process group: Ctrl-C in a terminal is meant for us, and Envoy would end without draining.
+            start_new_session=True,
         )
         assert self._process.stderr is not None  # noqa: S101 (it was asked for)
-        await self._pass_on(self._process.stderr)
+        self._log = asyncio.create_task(self._pass_on(self._process.stderr))
+        await asyncio.shield(self._log)  # Envoy may live on while `run` is cancelled, and must not block on its log
         return await self._process.wait()
+
+    def _written(self) -> Path:
+        """The bootstrap in a file that nobody else can read: it may hold a user's secrets."""
+        directory = self.options.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        file = directory / "envoy.json"
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(self.bootstrap, indent=1))
+        return file
 
     async def _pass_on(self, stream: asyncio.StreamReader) -> None:
         """Envoy's log through ours, until it ends."""
-        level = logging.DEBUG
-        async for line in stream:
+        level = logging.WARNING  # before Envoy's first line of log: it could not be run at all, or not so
+        while line := await _line(stream):
             text = line.decode(errors="replace").rstrip()
             word, _, rest = text.partition(" ")
             if word in _LEVELS:
@@ -192,3 +216,18 @@ class EnvoyProcess:
                 return (await answer.text()).strip()
         except (aiohttp.ClientError, TimeoutError):
             return None
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """The next line, or as much of it as there may be in one; empty at the end."""
+    try:
+        return await stream.readuntil()
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    except asyncio.LimitOverrunError as long:
+        return await stream.readexactly(long.consumed)
+
+
+def _ended(code: int) -> str:
+    """How a process ended, in words."""
+    return f"ended with code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"

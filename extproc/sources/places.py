@@ -92,7 +92,7 @@ class _Walk:
         self.listed: set[Path] = set()
 
     def places(self, given: Path) -> Iterator[Place]:
-        place = self._place(given, given.absolute())
+        place = self._place(given, Path("/"), given.absolute())
         if place.lost is not Lost.NO_FILE or not place.path.is_dir():
             yield place
             return
@@ -103,25 +103,25 @@ class _Walk:
             yield Place(str(given), place.path, refusal=_told(error))
             return
         for name in names:
-            inside = self._place(given / name, place.path / name)
+            inside = self._place(given / name, place.path, Path(name))
             if inside.lost is not Lost.NO_FILE:  # a directory or a socket among the files is none of ours
                 yield inside
 
-    def _place(self, given: Path, path: Path) -> Place:
+    def _place(self, given: Path, start: Path, path: Path) -> Place:
         try:
-            found = self._follow(path)
+            found = self._follow(start, path)
             status = found.stat()
         except (FileNotFoundError, NotADirectoryError):
-            return Place(str(given), lost=Lost.DANGLING if path.is_symlink() else Lost.MISSING)
+            return Place(str(given), lost=Lost.DANGLING if (start / path).is_symlink() else Lost.MISSING)
         except OSError as error:
             return Place(str(given), refusal=_told(error))
         if not stat.S_ISREG(status.st_mode):
             return Place(str(given), found, lost=Lost.NO_FILE)
         return Place(str(given), found, Identity.of(status))
 
-    def _follow(self, path: Path) -> Path:
-        """The path without its symbolic links. Raises OSError."""
-        here, links = Path("/"), 0
+    def _follow(self, start: Path, path: Path) -> Path:
+        """Where `path` leads from `start` (a directory, free of symbolic links). Raises OSError."""
+        here, links = start, 0
         todo = list(reversed(path.parts))
         while todo:
             name = todo.pop()

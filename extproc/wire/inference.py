@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 
 from extproc.errors import ExtprocError
 from extproc.wire.pb.extproc.slim import inference_pb2 as pb
-from extproc.wire.values import Json, shown
+from extproc.wire.values import Json, shown, text_problem
 
 MODEL_INFER: Final = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -57,7 +57,7 @@ class NotAnInferenceRequestError(ExtprocError):
     """A body can't be sent as a V2 inference request; the message says where and why."""
 
 
-def json_body(text: str | bytes) -> dict[str, Json]:
+def json_body(text: bytes) -> dict[str, Json]:
     """The JSON object in `text`. Raises NotAnInferenceRequestError."""
     try:
         body = json.loads(text)
@@ -127,8 +127,17 @@ def _input(tensor: Json, path: str) -> Json:
         )
     values = list(_flat(fields.pop("data")))
     if datatype == "BYTES":
-        values = [base64.b64encode(str(value).encode()).decode() for value in values]
+        values = [_base64(value, f"{path}.data") for value in values]
     return {**fields, "contents": {field: values}}
+
+
+def _base64(value: Json, path: str) -> str:
+    """One value of BYTES as proto3 JSON writes bytes."""
+    if not isinstance(value, str):
+        raise NotAnInferenceRequestError(f"{path}: must hold texts where the datatype is BYTES, not {shown(value)}")
+    if text_problem(value):
+        raise NotAnInferenceRequestError(f"{path}: {text_problem(value)}")
+    return base64.b64encode(value.encode()).decode()
 
 
 def _output(tensor: Json, path: str) -> Json:

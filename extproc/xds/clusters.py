@@ -36,8 +36,13 @@ UNLIMITED: Final = {
     ]
 }
 
+# With no endpoint up, Envoy's default (a panic threshold of 50 %) would send requests to all of them, to fail slowly
+# and each in its own way. And it holds changes of health back from its workers for a second, to merge them
+# (update_merge_window): so long would a candidate that /clusters calls healthy be answered for with 503.
+PROMPT: Final[Json] = {"healthy_panic_threshold": {"value": 0.0}, "update_merge_window": "0s"}
+
 HTTP2: Final[Json] = {"http2_protocol_options": {}}
-_PROTOCOL_OPTIONS: Final[dict[Protocol, Json]] = {"http": {"http_protocol_options": {}}, "grpc": HTTP2}
+_HTTP1: Final[Json] = {"http_protocol_options": {}}
 
 
 def clusters(model: Model) -> tuple[Json, ...]:
@@ -70,19 +75,16 @@ def _cluster(model: Model, protocol: Protocol, endpoints: tuple[Endpoint, ...]) 
         # Inference times differ by orders of magnitude; a turn at a time would queue behind the slow ones.
         "lb_policy": "LEAST_REQUEST",
         "load_assignment": load_assignment(name, [socket_address(e.host, e.port) for e in endpoints]),
-        "typed_extension_protocol_options": upstream(_PROTOCOL_OPTIONS[protocol], idle_timeout=IDLE_TIMEOUT),
+        # A gRPC server says in HTTP/2 when it closes a connection, and its clients know what it had not begun.
+        "typed_extension_protocol_options": upstream(HTTP2)
+        if protocol == "grpc"
+        else upstream(_HTTP1, idle_timeout=IDLE_TIMEOUT),
         "circuit_breakers": UNLIMITED,
         "common_lb_config": PROMPT,
         # A host that DNS no longer names is gone, even if something there still answers.
         "ignore_health_on_host_removal": True,
         **({} if model.readiness.disabled else {"health_checks": [_health_check(model, protocol)]}),
     }
-
-
-# With no endpoint up, Envoy's default (a panic threshold of 50 %) would send requests to all of them, to fail slowly
-# and each in its own way. And it holds changes of health back from its workers for a second, to merge them
-# (update_merge_window): so long would a candidate that /clusters calls healthy be answered for with 503.
-PROMPT: Final[Json] = {"healthy_panic_threshold": {"value": 0.0}, "update_merge_window": "0s"}
 
 
 def _health_check(model: Model, protocol: Protocol) -> Json:

@@ -60,6 +60,7 @@ def routes(mirrored: Mapping[str, tuple[Model, ResourceType]]) -> Json:
 
 @Remembered
 def way(experiment: str, mirror: Model, resource_type: ResourceType) -> Encoded:
+    """The way of one experiment's copies to its mirror."""
     served = served_as(mirror, resource_type)
     return ending(
         [

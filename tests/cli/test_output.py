@@ -79,6 +79,11 @@ def test_json_is_the_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.isascii()
 
 
+def test_a_long_text_stays_on_one_line_of_yaml(capsys: pytest.CaptureFixture[str]) -> None:
+    write_document({"why": "because " * 100}, Output.YAML)
+    assert capsys.readouterr().out.count("\n") == 1
+
+
 @settings(deadline=None, max_examples=50)
 @given(
     st.recursive(

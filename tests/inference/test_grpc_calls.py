@@ -20,7 +20,7 @@ async def ask(call: Call, route: str = "") -> Answer:
 
 async def test_a_real_server_is_called_and_its_answer_read() -> None:
     with GrpcModelServer("iris") as server:
-        answer = await ask(Call(f"http://{server.endpoint}", "iris", BODY, (("X-Team", "a"),)), ":iris_1:")
+        answer = await ask(Call(f"http://{server.endpoint}", "iris", BODY, (("x-team", "a"),)), ":iris_1:")
         (call,) = server.calls
     assert (call.method, call.model) == ("ModelInfer", "iris")
     assert [call.header(name) for name in ("seldon-model", "x-seldon-route", "x-team")] == ["iris", ":iris_1:", "a"]

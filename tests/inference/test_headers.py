@@ -6,7 +6,7 @@ from extproc.inference.headers import HIDDEN, header, without_secrets
 
 
 def test_a_header_is_a_name_and_a_value() -> None:
-    assert header("X-Team: iris: a") == ("X-Team", "iris: a")
+    assert header("X-Team: iris: a") == ("x-team", "iris: a")
     assert header("x-empty:") == ("x-empty", "")
 
 

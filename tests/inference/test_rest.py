@@ -39,7 +39,7 @@ async def test_the_model_is_in_the_path_and_the_header_and_the_body_is_as_given(
 
 async def test_without_a_token_none_is_sent_and_a_user_s_header_takes_the_place_of_ours() -> None:
     with rest_stand_in() as envoy:
-        mine = (("Content-Type", "text/plain"), ("X-Seldon-Route", ":a_1:"), ("X-A", "1"), ("x-a", "2"))
+        mine = (("content-type", "text/plain"), ("x-seldon-route", ":a_1:"), ("x-a", "1"), ("x-a", "2"))
         answer = await ask(Call(envoy.url, "iris", b"{}", mine))
         await ask(Call(envoy.url, "iris", b"{}"))
     assert [got.headers.get("x-seldon-route") for got in envoy.got] == [":a_1:", None]

@@ -105,6 +105,11 @@ def test_grpc_s_own_form_is_taken_as_it_is() -> None:
         ({"inputs": [{"data": [1], "datatype": ["FP32"]}]}, r"inputs\[0\].datatype"),
         ({"inputs": [tensor("INT32", [2**31])]}, "inputs"),
         ({"inputs": [tensor("FP32", ["many"])]}, "inputs"),
+        (
+            {"inputs": [tensor("BYTES", ["a", 5])]},
+            r"inputs\[0\].data: must hold texts where the datatype is BYTES, not 5",
+        ),
+        ({"inputs": [tensor("BYTES", ["\ud800"])]}, r"inputs\[0\].data: holds half a surrogate pair"),
         ({"inputs": [], "wrong": 1}, "wrong"),
         ({"parameters": 5}, "parameters: must be an object"),
         ({"inputs": [{"name": "x", "parameters": []}]}, r"inputs\[0\].parameters: must be an object"),
@@ -122,19 +127,19 @@ def test_what_can_t_be_sent_is_said_with_its_place(body: dict[str, Any], says: s
         ('{\n"inputs": [}', "line 2, column 12"),
         ("[]", 'must be an object like {"inputs"'),
         ("5", "not 5"),
-        (b"\xff", "UTF-8"),
+        (b"\xff{}", "UTF-8"),
         ("[" * 100_000, "deeply"),
         ('{"a": ' + "1" * 5000 + "}", "number of too many digits"),
     ],
 )
 def test_what_is_no_json_object_is_refused(text: str | bytes, says: str) -> None:
     with pytest.raises(NotAnInferenceRequestError, match=says):
-        json_body(text)
+        json_body(text if isinstance(text, bytes) else text.encode())
 
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
         lambda c: (
             st.lists(c)
             | st.dictionaries(

@@ -140,6 +140,7 @@ def test_wrong_usage_is_exit_2(run: Run, arguments: tuple[str, ...], says: str) 
     ("arguments", "says"),
     [
         (("{",), "the body can't be sent: line 1, column 2"),
+        (("\udcff",), "save it as UTF-8"),
         (("[]",), 'must be an object like {"inputs"'),
         (('{"inputs": [{"data": [1], "datatype": "FP16"}]}', "--grpc"), "inputs[0].datatype: 'FP16'"),
     ],

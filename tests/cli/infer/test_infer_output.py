@@ -64,7 +64,7 @@ def test_headers_of_both_sides_are_shown_without_credentials(run: Run, envoy: En
     assert front.got[0].headers["authorization"] == "Bearer hunter2"
     lines = result.err.splitlines()
     assert lines[0] == "> POST /v2/models/iris/infer"
-    wanted = ["> seldon-model: iris", "> X-Team: a", "> Authorization: <hidden>", "> X-Api-Key: <hidden>", "< 200"]
+    wanted = ["> seldon-model: iris", "> x-team: a", "> authorization: <hidden>", "> x-api-key: <hidden>", "< 200"]
     assert [line for line in lines if line in wanted] == wanted
     assert "< x-seldon-route: :iris_1:" in lines[lines.index("< 200") :]
     several = run("iris", "--show-headers", "-i", "3", *secret, "--inference", front.url)

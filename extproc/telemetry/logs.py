@@ -1,0 +1,28 @@
+"""Logs on stderr, as lines for people or as JSON objects for machines.
+
+Must stay true: one event is one line, and a JSON line has the same text as the other, with its parts beside it.
+"""
+
+import logging
+import sys
+from typing import Final, Literal, TextIO
+
+from pythonjsonlogger.json import JsonFormatter
+
+Format = Literal["text", "json"]
+
+TEXT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+# The names of OpenTelemetry's log data model where it has one, else those that most collectors look for.
+JSON_NAMES: Final = {"levelname": "severity", "name": "logger"}
+
+
+def configure(level: str, form: Format, stream: TextIO | None = None) -> None:
+    """Send every log of this process to `stream`, stderr by default, from `level` ("debug" to "error") on."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        JsonFormatter("%(levelname)s %(name)s %(message)s", rename_fields=JSON_NAMES, timestamp=True)
+        if form == "json"
+        else logging.Formatter(TEXT)
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("grpc").setLevel(logging.WARNING)  # it has a line for every stream that ends
