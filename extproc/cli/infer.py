@@ -1,15 +1,17 @@
 """`extproc infer`: inference requests through Envoy, and what they say about the split."""
 
-import math
 from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
 import click
 
+from extproc.cli.experiment_options import a_number, output_option
+from extproc.cli.output import Output
 from extproc.inference.call import base_url, model_name
 from extproc.inference.headers import Headers, header
 from extproc.names import ROUTE_HEADER
 
+DAY: Final = 86_400.0  # seconds
 CONCURRENCY_MAX: Final = 1000  # each is a connection, and a user may have 1,024 files open
 
 
@@ -33,12 +35,6 @@ def _headers(_context: click.Context, _parameter: click.Parameter, values: tuple
         raise click.BadParameter(str(error)) from None
 
 
-def _finite(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):  # FloatRange takes nan
-        raise click.BadParameter("must be a finite number of seconds")
-    return value
-
-
 @click.command()
 @click.argument("model", callback=_checked(model_name))
 @click.argument("data", required=False)
@@ -48,8 +44,8 @@ def _finite(_context: click.Context, _parameter: click.Parameter, value: float |
     "-s",
     "--seconds",
     metavar="S",
-    type=click.FloatRange(0, min_open=True),
-    callback=_finite,
+    type=click.FloatRange(0, DAY, min_open=True),
+    callback=a_number,
     help="Send requests for S seconds, and print a table. With -i too: whichever ends first.",
 )
 @click.option(
@@ -90,10 +86,10 @@ def _finite(_context: click.Context, _parameter: click.Parameter, value: float |
 @click.option(
     "--timeout",
     metavar="S",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, DAY, min_open=True),
     default=30.0,
     show_default=True,
-    callback=_finite,
+    callback=a_number,
     help="How many seconds one request may take.",
 )
 def infer(data: str | None, file: BinaryIO | None, headers: Headers, **flags: Any) -> None:

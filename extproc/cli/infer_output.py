@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import click
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from extproc.cli.infer_configured import Configured
+from extproc.cli.output import Output, write_line, write_table
 from extproc.cli.plain import plain
 from extproc.inference.call import Answer, Call
 from extproc.inference.headers import Headers, without_secrets
@@ -24,8 +25,7 @@ from extproc.inference.tally import Latency, Line, Summary
 from extproc.names import ROUTE_HEADER
 from extproc.wire.inference import MODEL_INFER
 
-NONE: Final = "–"
-_PIPE_WIDTH: Final = 200  # columns where no terminal says how many it has; the table takes what it needs
+NONE: Final = "-"
 
 Show = Callable[[int, float, int], None]
 """Requests done, seconds passed, requests failed."""
@@ -39,16 +39,12 @@ def body_value(body: bytes) -> Any:
         return body.decode(errors="backslashreplace")
 
 
-def print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2))
-
-
 def print_body(body: Any) -> None:
     """The answer's body: JSON for people, any other text as it is."""
     if not isinstance(body, str):
-        click.echo(json.dumps(body, indent=2, ensure_ascii=False))
+        write_line(json.dumps(body, indent=2, ensure_ascii=False))
     elif body:
-        click.echo("\n".join(map(plain, body.splitlines())))
+        write_line("\n".join(map(plain, body.splitlines())))
 
 
 def print_route(answer: Answer) -> None:
@@ -83,16 +79,14 @@ def bar(limits: Limits) -> Iterator[Show]:
 
 def print_summary(call: Call, summary: Summary, experiment: Configured | None, notes: Sequence[str]) -> None:
     """The table, the failures and the notes."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
-    title = Text(_title(call, summary, experiment))
-    console.print(_table(title, summary) if summary.candidates else title)
+    parts: list[RenderableType] = [Text(_title(call, summary, experiment))]
+    if summary.candidates:
+        parts.append(_table(summary))
     if summary.failures:
         counts = ", ".join(f"{code} × {count:,}" for code, count in summary.failures.items())
-        console.print(Text(f"failed: {counts}", style="red"))
-    for note in notes:
-        console.print(Text(plain(note)))
+        parts.append(Text(f"failed: {counts}", style="red"))
+    # Wide: a table that a pipe gets has each candidate on one line.
+    write_table(Group(*parts, *(Text(plain(note)) for note in notes)), Output.WIDE)
 
 
 def _title(call: Call, summary: Summary, experiment: Configured | None) -> str:
@@ -101,26 +95,26 @@ def _title(call: Call, summary: Summary, experiment: Configured | None) -> str:
     return f"{call.model}{split}: {summary.requests:,} requests in {summary.seconds:.1f} s, {rate:,.0f}/s"
 
 
-def _table(title: Text, summary: Summary) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("candidate", overflow="fold")
-    for column in ("answers", "share", "95 % interval", "configured", "failed", "p50", "p90", "p99"):
+def _table(summary: Summary) -> Table:
+    """On 80 columns a candidate's name is folded before a number is cut."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("CANDIDATE", overflow="fold", min_width=len("CANDIDATE"))
+    for column in ("ANSWERS", "SHARE", "95% INTERVAL", "CONFIGURED", "FAILED", "P50 MS", "P90 MS", "P99 MS"):
         table.add_column(column, justify="right", no_wrap=True)
     for line in summary.candidates:
         table.add_row(*_cells(line))
     if len(summary.candidates) > 1:
         answers = sum(line.requests for line in summary.candidates)
-        table.add_section()
-        table.add_row("all", f"{answers:,}", "", "", "", f"{summary.failed:,}", *_latency(summary.latency))
+        table.add_row("all", f"{answers:,}", "", "", "", f"{summary.failed:,}", *_latency(summary.latency), style="dim")
     return table
 
 
 def _cells(line: Line) -> Iterator[str | Text]:
     low, high = line.interval
-    yield Text(plain(line.name or line.route) or "(no route token)")
+    yield Text(plain(line.name or line.route) or "(no token)")
     yield f"{line.requests:,}"
     yield f"{line.share:.1%}"
-    yield f"{low:.1%} – {high:.1%}"
+    yield f"{100 * low:.1f}–{high:.1%}"
     yield _configured(line)
     yield f"{line.failed:,}"
     yield from _latency(line.latency)
@@ -136,7 +130,7 @@ def _configured(line: Line) -> Text:
 
 def _latency(latency: Latency) -> Iterator[str]:
     for value in (latency.p50_ms, latency.p90_ms, latency.p99_ms):
-        yield NONE if value is None else f"{value:.1f} ms"
+        yield NONE if value is None else f"{value:,.1f}"
 
 
 def answer_document(call: Call, answer: Answer, body: Any, *, headers: bool) -> dict[str, Any]:

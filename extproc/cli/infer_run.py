@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import uvloop
 
-from extproc.cli import infer_output as output
+from extproc.cli import infer_output as screen
 from extproc.cli.infer_configured import Configured, ConfiguredUnknownError, configured
+from extproc.cli.output import Output, write_document
 from extproc.cli.plain import plain
 from extproc.errors import ExtprocError
 from extproc.inference import load
@@ -50,11 +51,7 @@ class Order:
     grpc: bool
     sticky: bool
     show_headers: bool
-    output: str
-
-    @property
-    def as_json(self) -> bool:
-        return self.output == "json"
+    output: Output
 
     @property
     def limits(self) -> Limits | None:
@@ -105,14 +102,14 @@ def _open(order: Order, call: Call) -> AbstractAsyncContextManager[Ask]:
 async def _once(order: Order, call: Call, sender: Sender) -> str:
     """Send one request and print the answer; returns what is wrong with it, empty when nothing is."""
     answer = await sender.send()
-    body = wire.response_json(answer.body) if order.grpc and answer.ok else output.body_value(answer.body)
-    if order.as_json:
-        output.print_json(output.answer_document(call, answer, body, headers=order.show_headers))
+    body = wire.response_json(answer.body) if order.grpc and answer.ok else screen.body_value(answer.body)
+    if order.output.for_programs:
+        write_document(screen.answer_document(call, answer, body, headers=order.show_headers), order.output)
     else:
         if order.show_headers:
-            output.print_headers(call, answer, grpc=order.grpc)
-        output.print_body(body)
-        output.print_route(answer)
+            screen.print_headers(call, answer, grpc=order.grpc)
+        screen.print_body(body)
+        screen.print_route(answer)
     return "" if answer.ok else explain(answer, call, order.admin)
 
 
@@ -122,7 +119,7 @@ async def _several(order: Order, call: Call, sender: Sender, limits: Limits) -> 
     first: list[Answer] = []
     before, _ = await _configured(call, order.admin)
     begun = time.monotonic()
-    with output.bar(limits) as show:
+    with screen.bar(limits) as show:
 
         def note(answer: Answer) -> None:
             tally.note(answer)
@@ -134,8 +131,8 @@ async def _several(order: Order, call: Call, sender: Sender, limits: Limits) -> 
     seconds = time.monotonic() - begun
     if first and not first[0].reached:
         return explain(first[0], call, order.admin)
-    if first and order.show_headers and not order.as_json:
-        output.print_headers(call, first[0], grpc=order.grpc)
+    if first and order.show_headers and not order.output.for_programs:
+        screen.print_headers(call, first[0], grpc=order.grpc)
     after, notes = await _configured(call, order.admin)
     if before and after and before.candidates != after.candidates:
         notes.append(f"{after.experiment} was changed while requests were sent: configured is what it is now")
@@ -144,11 +141,13 @@ async def _several(order: Order, call: Call, sender: Sender, limits: Limits) -> 
     if not finished:
         notes.append("stopped before its end")
     summary = tally.summary(seconds, after.candidates if after else ())
-    if order.as_json:
+    if order.output.for_programs:
         headers = first[0] if first and order.show_headers else None
-        output.print_json(output.summary_document(call, summary, after, notes, grpc=order.grpc, headers=headers))
+        write_document(
+            screen.summary_document(call, summary, after, notes, grpc=order.grpc, headers=headers), order.output
+        )
     else:
-        output.print_summary(call, summary, after, notes)
+        screen.print_summary(call, summary, after, notes)
     return _complaint(summary, tally.examples, call, order.admin)
 
 

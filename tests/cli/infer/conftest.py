@@ -1,5 +1,6 @@
 """`extproc infer` run in this process, stand-ins for Envoy, and what is read off a printed table."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -48,5 +49,8 @@ def command(*arguments: str) -> list[str]:
 
 
 def rows(printed: str) -> list[list[str]]:
-    """The cells of a printed table's body, row by row."""
-    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if line.startswith("│")]
+    """The cells of the printed table's rows, candidates first; the row of all lacks what only a candidate has."""
+    lines = printed.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("CANDIDATE")) + 1
+    cells = (line.rsplit(maxsplit=8) for line in lines[first:])
+    return [row for row in cells if len(row) > 1 and re.fullmatch(r"[\d.,–-]+", row[-1])]
