@@ -1,6 +1,7 @@
 """envoy/sidecar.yaml: its parts name each other, Envoy and extproc accept what it holds, and the pod runs."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -30,7 +31,7 @@ class Manifest:
         }
         (self.deployment,) = (d for d in documents if d["kind"] == "Deployment")
         self.pod: dict[str, Any] = self.deployment["spec"]["template"]["spec"]
-        self.sidecars: dict[str, Any] = {c["name"]: c for c in self.pod["initContainers"]}
+        self.sidecars: dict[str, Any] = {c["name"]: c for c in self.pod["initContainers"] if "restartPolicy" in c}
         self.containers: list[Any] = [*self.pod["initContainers"], *self.pod["containers"]]
 
     def files(self, container: Any, path: str) -> dict[str, str]:
@@ -40,13 +41,17 @@ class Manifest:
         return self.config_maps[volume["configMap"]["name"]]
 
     @property
-    def bootstrap(self) -> str:
-        path = Path(_after(self.sidecars["envoy"]["command"], "--config-path"))
-        return self.files(self.sidecars["envoy"], str(path.parent))[path.name]
-
-    @property
     def resources(self) -> dict[str, str]:
         return self.files(self.sidecars["extproc"], _after(self.sidecars["extproc"]["args"], "--resources"))
+
+    def rendered(self, scratch: Path) -> dict[str, Any]:
+        """What the first init container writes, by path: its command is run, with `scratch` as its volume."""
+        container = self.pod["initContainers"][0]
+        (mount,) = container["volumeMounts"]
+        command = [word.replace(mount["mountPath"], str(scratch)) for word in container["command"]]
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        subprocess.run(command, check=True, timeout=60, env={**os.environ, "PATH": path})
+        return {f"{mount['mountPath']}/{file.name}": YAML(typ="safe").load(file) for file in scratch.glob("*.yaml")}
 
 
 def _after(words: list[str], flag: str) -> str:
@@ -79,6 +84,7 @@ def test_the_selector_finds_the_pods(manifest: Manifest) -> None:
 
 
 def test_extproc_starts_first_then_envoy_then_the_application(manifest: Manifest) -> None:
+    assert [c["name"] for c in manifest.pod["initContainers"]] == ["bootstrap", "extproc", "envoy"]
     assert list(manifest.sidecars) == ["extproc", "envoy"]
     assert all(c["restartPolicy"] == "Always" and "startupProbe" in c for c in manifest.sidecars.values())
     assert [c["name"] for c in manifest.pod["containers"]] == ["application"]
@@ -105,11 +111,10 @@ def test_the_image_runs_extproc_as_the_user_that_owns_its_state(manifest: Manife
     assert manifest.pod["securityContext"]["fsGroup"] == sidecar["securityContext"]["runAsUser"]
 
 
-def test_the_bootstrap_is_what_render_prints(manifest: Manifest, tmp_path: Path) -> None:
-    printed = extproc("render", "bootstrap")
-    assert printed.returncode == 0, printed.stderr
-    assert manifest.bootstrap == printed.stdout, "put what `extproc render bootstrap` prints into envoy/sidecar.yaml"
-    assert validate(YAML(typ="safe").load(manifest.bootstrap), tmp_path) == ""
+def test_the_bootstrap_is_rendered_where_envoy_looks_for_it(manifest: Manifest, tmp_path: Path) -> None:
+    path = _after(manifest.sidecars["envoy"]["command"], "--config-path")
+    assert manifest.rendered(tmp_path)[path] == YAML(typ="safe").load(ROOT / "envoy/bootstrap.yaml")
+    assert validate(manifest.rendered(tmp_path)[path], tmp_path) == ""
 
 
 def test_the_resources_are_valid(manifest: Manifest, tmp_path: Path) -> None:
@@ -152,8 +157,10 @@ def test_the_pod_runs(
         eventually(lambda kind=kind: probe(extproc_sidecar, kind, ports) == 0, within=10, saying=f"its {kind} passes")  # type: ignore[misc]
     assert probe(envoy_sidecar, "startupProbe", ports) != 0
 
-    bootstrap = json.loads(json.dumps(YAML(typ="safe").load(manifest.bootstrap)).replace("50051", str(ports[50051])))
-    start_envoy(bootstrap, admin_port=ports[9901])
+    volume = tmp_path / "bootstrap"
+    volume.mkdir()
+    (bootstrap,) = manifest.rendered(volume).values()
+    start_envoy(json.loads(json.dumps(bootstrap).replace("50051", str(ports[50051]))), admin_port=ports[9901])
     for kind in ("startupProbe", "readinessProbe"):
         assert probe(envoy_sidecar, kind, ports) == 0
     listed = running.admin("/api/v1/experiments").json

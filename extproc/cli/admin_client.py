@@ -78,13 +78,13 @@ class AdminClient:
         headers = {} if revision is None else {"If-Match": f'"{revision}"'}
         return self._ask("PUT", str(spec["name"]), query=query, body=spec, headers=headers)
 
-    def stop(self, name: str, *, caller: str = "", why: str = "") -> Answer:
+    def stop(self, name: str, *, caller: str = "", why: str = "", wait: bool = True) -> Answer:
         """Stop an experiment; to stop it again is no error."""
-        return self._ask("DELETE", name, query={"caller": caller, "why": why})
+        return self._ask("DELETE", name, query={"caller": caller, "why": why, "wait": "" if wait else "false"})
 
-    def roll_back(self, name: str, revision: int, *, caller: str = "", why: str = "") -> Answer:
+    def roll_back(self, name: str, revision: int, *, caller: str = "", why: str = "", wait: bool = True) -> Answer:
         """Make an old revision current again, as a new one."""
-        query = {"caller": caller, "why": why}
+        query = {"caller": caller, "why": why, "wait": "" if wait else "false"}
         return self._ask("POST", name, "/rollback", query=query, body={"revision": revision})
 
     def _ask(

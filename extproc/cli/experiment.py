@@ -17,6 +17,7 @@ from extproc.cli.experiment_options import (
     ANY_OUTPUT,
     CALLER,
     NAME,
+    NO_WAIT,
     REVISION,
     STATES,
     WHY,
@@ -47,7 +48,7 @@ def experiment() -> None:
 )
 @CALLER
 @WHY
-@click.option("--no-wait", is_flag=True, help="Return when it is on disk, before Envoy runs it.")
+@NO_WAIT
 @click.option("--if-match", type=click.IntRange(0), metavar="REV", help="Only if this is still its revision.")
 @click.option(
     "--timeout",
@@ -111,14 +112,15 @@ def start(
 @NAME
 @CALLER
 @WHY
+@NO_WAIT
 @ADMIN
 @ANY_OUTPUT
-def stop(name: str, caller: str, why: str, admin: str, output: Output) -> None:
+def stop(name: str, caller: str, why: str, no_wait: bool, admin: str, output: Output) -> None:
     """Stop an experiment.
 
     Its default answers alone again. To stop it twice is no error.
     """
-    answer = AdminClient(admin).stop(name, caller=caller, why=why)
+    answer = AdminClient(admin).stop(name, caller=caller, why=why, wait=not no_wait)
     Printer(admin, output).change(answer, "stopped", "stopped already,")
 
 
@@ -198,12 +200,13 @@ def history(name: str, admin: str, output: Output) -> None:
 @REVISION
 @CALLER
 @WHY
+@NO_WAIT
 @ADMIN
 @ANY_OUTPUT
-def rollback(name: str, revision: int, caller: str, why: str, admin: str, output: Output) -> None:
+def rollback(name: str, revision: int, caller: str, why: str, no_wait: bool, admin: str, output: Output) -> None:
     """Make an old revision current again.
 
     The specification of revision REV becomes a new revision; the history keeps what was between.
     """
-    answer = AdminClient(admin).roll_back(name, revision, caller=caller, why=why)
+    answer = AdminClient(admin).roll_back(name, revision, caller=caller, why=why, wait=not no_wait)
     Printer(admin, output).change(answer, f"rolled back to revision {revision}", "already runs")

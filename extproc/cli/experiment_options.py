@@ -78,6 +78,7 @@ CALLER: Final = click.option(
     help="Who changes it, for the history.",
 )
 WHY: Final = click.option("--why", default="", help="Why it is changed, for the history.")
+NO_WAIT: Final = click.option("--no-wait", is_flag=True, help="Return when it is on disk, before Envoy runs it.")
 NAME: Final = click.argument("name", callback=_name, shell_complete=experiment_names)
 REVISION: Final = click.argument("revision", metavar="REV", type=click.IntRange(1), shell_complete=revision_numbers)
 ANY_OUTPUT: Final = output_option(*Output)

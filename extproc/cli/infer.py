@@ -1,11 +1,12 @@
 """`extproc infer`: inference requests through Envoy, and what they say about the split."""
 
+import math
 from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
 import click
 
-from extproc.cli.experiment_options import a_number, output_option
+from extproc.cli.experiment_options import output_option
 from extproc.cli.output import Output
 from extproc.inference.call import base_url, model_name
 from extproc.inference.headers import Headers, header
@@ -35,6 +36,12 @@ def _headers(_context: click.Context, _parameter: click.Parameter, values: tuple
         raise click.BadParameter(str(error)) from None
 
 
+def _number(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):  # FloatRange takes it
+        raise click.BadParameter("nan is no number of seconds")
+    return value
+
+
 @click.command()
 @click.argument("model", callback=_checked(model_name))
 @click.argument("data", required=False)
@@ -45,7 +52,7 @@ def _headers(_context: click.Context, _parameter: click.Parameter, values: tuple
     "--seconds",
     metavar="S",
     type=click.FloatRange(0, DAY, min_open=True),
-    callback=a_number,
+    callback=_number,
     help="Send requests for S seconds, and print a table. With -i too: whichever ends first.",
 )
 @click.option(
@@ -59,9 +66,7 @@ def _headers(_context: click.Context, _parameter: click.Parameter, values: tuple
 @click.option("--grpc", is_flag=True, help="Call over gRPC instead of REST.")
 @click.option("--sticky", is_flag=True, help="Stay with the candidate of the last answer, from run to run.")
 @click.option("--show-headers", is_flag=True, help="Print the (first) request's and answer's headers, to stderr.")
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
-)
+@output_option(Output.TEXT, Output.JSON, Output.YAML)
 @click.option(
     "--inference",
     metavar="URL",
@@ -89,7 +94,7 @@ def _headers(_context: click.Context, _parameter: click.Parameter, values: tuple
     type=click.FloatRange(0, DAY, min_open=True),
     default=30.0,
     show_default=True,
-    callback=a_number,
+    callback=_number,
     help="How many seconds one request may take.",
 )
 def infer(data: str | None, file: BinaryIO | None, headers: Headers, **flags: Any) -> None:

@@ -35,16 +35,21 @@ def body_value(body: bytes) -> Any:
     """The JSON in a body; its text where it holds none."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode(errors="backslashreplace")
 
 
 def print_body(body: Any) -> None:
     """The answer's body: JSON for people, any other text as it is."""
     if not isinstance(body, str):
-        write_line(json.dumps(body, indent=2, ensure_ascii=False))
+        write_line(_printable(json.dumps(body, indent=2, ensure_ascii=False)))
     elif body:
         write_line("\n".join(map(plain, body.splitlines())))
+
+
+def _printable(text: str) -> str:
+    """JSON's text, readable in any language; what json.dumps leaves unescaped that is not printable is escaped."""
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def print_route(answer: Answer) -> None:
@@ -83,7 +88,7 @@ def print_summary(call: Call, summary: Summary, experiment: Configured | None, n
     if summary.candidates:
         parts.append(_table(summary))
     if summary.failures:
-        counts = ", ".join(f"{code} × {count:,}" for code, count in summary.failures.items())
+        counts = ", ".join(f"{count:,} with {code}" for code, count in summary.failures.items())
         parts.append(Text(f"failed: {counts}", style="red"))
     # Wide: a table that a pipe gets has each candidate on one line.
     write_table(Group(*parts, *(Text(plain(note)) for note in notes)), Output.WIDE)
@@ -114,7 +119,7 @@ def _cells(line: Line) -> Iterator[str | Text]:
     yield Text(plain(line.name or line.route) or "(no token)")
     yield f"{line.requests:,}"
     yield f"{line.share:.1%}"
-    yield f"{100 * low:.1f}–{high:.1%}"
+    yield f"{100 * low:.1f}-{high:.1%}"
     yield _configured(line)
     yield f"{line.failed:,}"
     yield from _latency(line.latency)

@@ -39,7 +39,6 @@ class Draft:
     spec: Experiment
     source: str
     author: Author
-    created: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Lifecycle:
         self._check_revision(experiment.name, expected)
         current = self._current.get(experiment.name)
         if current is None or current.action is Action.STOPPED:
-            return self._judged(experiment, Action.STARTED, author, created=current is None)
+            return self._judged(experiment, Action.STARTED, author)
         if current.spec == experiment:
             return Unchanged(current)
         return self._judged(experiment, Action.UPDATED, author)
@@ -168,10 +167,10 @@ class Lifecycle:
             del self._current[name]
             self._plane.chronicle.forget(name)
 
-    def _judged(self, experiment: Experiment, action: Action, author: Author, *, created: bool = False) -> Draft:
+    def _judged(self, experiment: Experiment, action: Action, author: Author) -> Draft:
         self._check_conflicts(experiment)
         self._check_readiness(experiment)
-        return Draft(experiment.name, action, experiment, API, author, created)
+        return Draft(experiment.name, action, experiment, API, author)
 
     def _document(self, other: Experiment | None = None) -> Document:
         """What the API offers; `other` instead of the one of its name."""

@@ -64,7 +64,7 @@ def _error(body: bytes) -> str:
     """What a body says of its failure: `error` of the V2 protocol's error object, or the text itself."""
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode(errors="replace")
     return str(said.get("error", "")) if isinstance(said, dict) else ""
 

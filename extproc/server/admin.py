@@ -44,10 +44,10 @@ class AdminServer:
     async def start(cls, host: str, port: int, plane: Plane, changes: Changes) -> Self:
         """Serve on `host`:`port`; port 0 takes a free one. Raises ExtprocError when it can't be listened on."""
         # Signals are the app's; an access log of probes helps nobody.
-        runner = web.AppRunner(application(plane, changes), handle_signals=False, access_log=None)
+        runner = web.AppRunner(application(plane, changes), handle_signals=False, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port, shutdown_timeout=2.0).start()
+            await web.TCPSite(runner, host, port).start()
         except OSError as error:
             await runner.cleanup()
             raise ExtprocError(

@@ -165,13 +165,19 @@ class EnvoyProcess:
         return await self._process.wait()
 
     def _written(self) -> Path:
-        """The bootstrap in a file that nobody else can read: it may hold a user's secrets."""
-        directory = self.options.directory
-        directory.mkdir(parents=True, exist_ok=True)
-        file = directory / "envoy.json"
-        file.unlink(missing_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(self.bootstrap, indent=1))
+        """The bootstrap in a file that nobody else can read: it may hold a user's secrets. Raises EnvoyFailed."""
+        file = self.options.directory / "envoy.json"
+        text = json.dumps(self.bootstrap, indent=1)
+        try:
+            if file.exists() and file.read_text() == text:  # so a full disk keeps no Envoy from starting again
+                file.chmod(0o600)
+                return file
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.unlink(missing_ok=True)
+            file.touch(mode=0o600)
+            file.write_text(text)
+        except OSError as error:
+            raise EnvoyFailed(f"Envoy's bootstrap can't be written to {file}: {error.strerror}") from error
         return file
 
     async def _pass_on(self, stream: asyncio.StreamReader) -> None:

@@ -15,6 +15,7 @@ from extproc.control.document import (
 )
 from extproc.control.lifecycle import API, Author
 from extproc.control.plane import Plane
+from extproc.control.revisions import Action
 from extproc.control.status import model_statuses, statuses
 from extproc.core.resources import Experiment
 from extproc.errors import InvalidResource, Problem, UnknownExperiment
@@ -115,8 +116,8 @@ async def _change(request: web.Request, name: str, judge: Any) -> web.Response:
             text=f"the change of {name!r} is on disk, but no Envoy has accepted it yet; it will be in force as soon as"
             " one does (`extproc experiment status` shows what it waits for)"
         )
-    created = draft is not None and draft.created
-    return _json({**_document(request, name), "changed": draft is not None}, status=201 if created else 200)
+    started = draft is not None and draft.action is Action.STARTED
+    return _json({**_document(request, name), "changed": draft is not None}, status=201 if started else 200)
 
 
 def _document(request: web.Request, name: str) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from tests.harness.background import background
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BEGINNING: Final = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
-_CHANGES: Final = {"caller", "why"}
+_CHANGES: Final = {"caller", "why", "wait"}
 _ENTITY_TAG: Final = re.compile(r'"[0-9]+"')
 # Method and kind of path → the query it may have, whether it has a body.
 _ALLOWED: Final[Mapping[tuple[str, str], tuple[set[str], bool]]] = {
     ("GET", "experiments"): (set(), False),
     ("GET", "experiment"): (set(), False),
-    ("PUT", "experiment"): ({*_CHANGES, "wait"}, True),
+    ("PUT", "experiment"): (_CHANGES, True),
     ("DELETE", "experiment"): (_CHANGES, False),
     ("GET", "history"): (set(), False),
     ("POST", "rollback"): (_CHANGES, True),

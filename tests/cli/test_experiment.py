@@ -444,3 +444,16 @@ def test_a_stream_of_another_encoding_gets_all_it_can_show(
     written = (tmp_path / "out").read_text(encoding="latin-1")
     assert "  PENDING: waiting for größer > ?\n" in written
     assert "iris ####### 70 %, iris2 ### 30 %" in written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"), [(("stop", "iris-ab"), "iris-ab?"), (("rollback", "iris-ab", "1"), "iris-ab/rollback?")]
+)
+def test_every_change_can_return_before_envoy_runs_it(
+    experiment: Extproc, admin: FakeAdmin, arguments: tuple[str, ...], path: str
+) -> None:
+    experiment("start", "-f", "-", stdin=AB)
+    experiment("start", "-f", "-", stdin=evenly())
+    experiment(*arguments, "--no-wait")
+    assert path in admin.requests[-1]
+    assert "wait=false" in admin.requests[-1]

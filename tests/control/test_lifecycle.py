@@ -65,7 +65,7 @@ def trial(name: str = "ab", default: str = "iris", *, weight: int = 1, reject: b
 def test_judging_changes_nothing(stage: Stage) -> None:
     draft = stage.lifecycle.start(trial(), NOBODY)
     assert isinstance(draft, Draft)
-    assert draft.created
+    assert draft.action is Action.STARTED
     assert stage.running() == set()
     assert stage.store.current() == {}
 

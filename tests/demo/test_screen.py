@@ -31,7 +31,11 @@ def screen() -> tuple[Screen, io.StringIO]:
 def test_the_table_shows_configured_and_observed_shares() -> None:
     shown, text = screen()
     shown.tables("iris-ab", RESULT)
-    rows = [re.split(r"\s{2,}", line.strip()) for line in text.getvalue().splitlines() if line.startswith(" iris") and "%" in line]
+    rows = [
+        re.split(r"\s{2,}", line.strip())
+        for line in text.getvalue().splitlines()
+        if line.startswith(" iris") and "%" in line
+    ]
     assert rows == [
         ["iris", "70.0%", "71.2%", "712", "92.2%", "111.3 ms", "1300.0 ms"],
         ["iris2", "30.0%", "28.8%", "288", "-", "-", "-"],

@@ -103,7 +103,7 @@ def test_stopped_the_default_answers_alone_and_tokens_are_ignored(running: Stage
     assert running.stop("ab").json["changed"] is False
     assert "ab" in [d["name"] for d in running.extproc.admin("/api/v1/experiments").json["experiments"]]
     again = running.put(ab(50, 50))
-    assert (again.status, again.json["changed"]) == (200, True)
+    assert (again.status, again.json["changed"]) == (201, True)
     assert running.routes() == {IRIS, IRIS2}
 
 

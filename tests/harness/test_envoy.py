@@ -6,47 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.harness.bootstrap import proxy_to
 from tests.harness.client import fetch
 from tests.harness.envoy import RunningEnvoy
 from tests.harness.load import run_load
 from tests.harness.models import ModelServer
 from tests.harness.ports import free_port
 from tests.harness.waiting import eventually
-
-_TYPES = "type.googleapis.com/envoy.extensions.filters"
-
-
-def proxy_to(port: int, upstream: ModelServer) -> dict[str, Any]:
-    """A bootstrap that listens on `port` and sends everything to `upstream`."""
-    router = {"name": "router", "typed_config": {"@type": f"{_TYPES}.http.router.v3.Router"}}
-    routes = [{"match": {"prefix": "/"}, "route": {"cluster": "up"}}]
-    manager = {
-        "@type": f"{_TYPES}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "in",
-        "http_filters": [router],
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-    }
-
-    def at(port: int) -> dict[str, Any]:
-        return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-    endpoints = [{"lb_endpoints": [{"endpoint": {"address": at(upstream.port)}}]}]
-    return {
-        "static_resources": {
-            "listeners": [
-                {
-                    "name": "in",
-                    "address": at(port),
-                    "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-                }
-            ],
-            "clusters": [{"name": "up", "load_assignment": {"cluster_name": "up", "endpoints": endpoints}}],
-        }
-    }
 
 
 def test_carries_load_and_tells_its_state(
@@ -56,7 +25,7 @@ def test_carries_load_and_tells_its_state(
     running = start_envoy(proxy_to(port, stub))
     result = run_load(f"http://127.0.0.1:{port}/v2/models/iris/infer", 500)
     assert (result.by_status, result.errors) == ({200: 500}, 0)
-    assert running.stats("^http.in.downstream_rq_2xx$") == {"http.in.downstream_rq_2xx": 500}
+    assert running.stats("^http.inference.downstream_rq_2xx$") == {"http.inference.downstream_rq_2xx": 500}
     assert running.healthy("up")
     assert any("clusters" in section["@type"].lower() for section in running.config_dump())
     running.restart()

@@ -18,7 +18,7 @@ def test_waits_for_a_line_and_for_the_end(tmp_path: Path) -> None:
     try:
         assert child.says("ready: ", within=10) == "ready: here"
         assert child.exit_code is None
-        with pytest.raises(AssertionError, match="still running after 0.01 s"):
+        with pytest.raises(AssertionError, match=r"still running after 0\.01 s"):
             child.ended(0.01)
         child.signal(signal.SIGTERM)
         assert child.ended(10) == -signal.SIGTERM

@@ -53,4 +53,4 @@ def rows(printed: str) -> list[list[str]]:
     lines = printed.splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("CANDIDATE")) + 1
     cells = (line.rsplit(maxsplit=8) for line in lines[first:])
-    return [row for row in cells if len(row) > 1 and re.fullmatch(r"[\d.,–-]+", row[-1])]
+    return [row for row in cells if len(row) > 1 and re.fullmatch(r"[\d.,-]+", row[-1])]

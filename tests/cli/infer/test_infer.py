@@ -104,7 +104,7 @@ def test_grpc_is_sticky_shows_headers_and_counts_status_codes(run: Run) -> None:
         ]
         several = run("iris", "--grpc", "-i", "4", "--inference", front.url)
         assert several.code == 1
-        assert "failed: UNAVAILABLE × 2" in several.out
+        assert "failed: 2 with UNAVAILABLE" in several.out
         assert "no healthy host" in several.err
         run("iris", "--grpc", "--sticky", "--inference", front.url)
     assert [got.headers.get("x-seldon-route") for got in front.got] == [None, *[None] * 4, ":iris2_2:"]
@@ -118,9 +118,9 @@ def test_grpc_is_sticky_shows_headers_and_counts_status_codes(run: Run) -> None:
         (("iris", "{}", "-f", "-"), "leave one out"),
         (("iris", "-f", "/nowhere.json"), "No such file"),
         (("iris", "-i", "0"), "-i"),
-        (("iris", "-s", "nan"), "finite"),
+        (("iris", "-s", "nan"), "no number of seconds"),
         (("iris", "-s", "0"), "-s"),
-        (("iris", "--timeout", "inf"), "finite"),
+        (("iris", "--timeout", "inf"), "--timeout"),
         (("iris", "--concurrency", "4"), "needs -i N or --seconds S"),
         (("iris", "--concurrency", "0", "-i", "1"), "--concurrency"),
         (("iris", "--inference", "localhost:9000"), "is no URL"),

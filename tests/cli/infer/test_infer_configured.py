@@ -44,7 +44,7 @@ def test_what_is_configured_is_that_of_the_experiment_that_splits_what_is_called
 def test_without_the_admin_the_rest_of_the_table_stands(run: Run, envoy: Envoy) -> None:
     result = run("iris", "-i", "4", "--inference", envoy().url)
     assert result.code == 0
-    assert rows(result.out)[0][:5] == ["iris", "4", "100.0%", "51.0–100.0%", "-"]
+    assert rows(result.out)[0][:5] == ["iris", "4", "100.0%", "51.0-100.0%", "-"]
     assert "connection refused): say with --admin who tells" in result.out
 
 

@@ -4,10 +4,15 @@ import json
 import os
 import pty
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from extproc.cli.infer_output import _table
+from extproc.inference.call import Answer
+from extproc.inference.tally import Tally
 from tests.cli.infer.conftest import EXPERIMENT, Envoy, Run, command, rows
 from tests.harness.process import Child
 from tests.inference.stand_ins import Told
@@ -19,13 +24,27 @@ def test_a_table_tells_shares_intervals_and_what_is_configured(run: Run, envoy: 
     result = run("iris", "-i", "400", "--concurrency", "4", "--inference", front.url, "--admin", front.url)
     assert (result.code, result.err) == (0, "")
     lines = {cells[0]: cells[1:] for cells in rows(result.out)}
-    assert lines["iris"][:5] == ["300", "75.0%", "70.5–79.0%", "70.0%", "0"]
-    assert lines["iris2"][:5] == ["100", "25.0%", "21.0–29.5%", "30.0%", "0"]
+    assert lines["iris"][:5] == ["300", "75.0%", "70.5-79.0%", "70.0%", "0"]
+    assert lines["iris2"][:5] == ["100", "25.0%", "21.0-29.5%", "30.0%", "0"]
     assert lines["all"][0] == "400"
     assert all(re.fullmatch(r"\d+\.\d", cell) for cell in lines["iris"][5:])
     assert "iris (iris-ab): 400 requests in" in result.out
     assert len(front.got) == 400
     assert front.most_under_way <= 4
+
+
+def test_on_80_columns_a_name_is_folded_and_no_number_is_cut() -> None:
+    tally = Tally()
+    for number in range(3000):
+        tally.note(Answer("200", True, 0.1, f":{'candidate-' * 6}{number % 2}_1:"))
+    console = Console(width=80, file=StringIO())
+    console.print(_table(tally.summary(1.0)))
+    assert isinstance(console.file, StringIO)
+    printed = console.file.getvalue()
+    assert "…" not in printed
+    assert [line.split()[1:] for line in printed.splitlines() if "1,500" in line] == [
+        ["1,500", "50.0%", "48.2-51.8%", "-", "0", "100.0", "100.0", "100.0"]
+    ] * 2
 
 
 def test_machines_get_json(run: Run, envoy: Envoy) -> None:
@@ -77,10 +96,23 @@ def test_headers_of_both_sides_are_shown_without_credentials(run: Run, envoy: En
 
 
 def test_nothing_that_a_server_sends_controls_the_terminal(run: Run, envoy: Envoy) -> None:
-    for body in (b"\x1b[2Jtext\r\n\x07", b'{"error": "\\u001b[2J"}'):
+    for body in (
+        b"\x1b[2Jtext\r\n\x07",
+        b'{"error": "\\u001b[2J"}',
+        '{"error": "\x9b2J \u202e"}'.encode(),
+        b'{"error": "\\ud800"}',
+        b"[" * 100_000,
+    ):
         result = run("iris", "--inference", envoy(Told(500, "", body)).url)
         assert result.code == 1
-        assert not set(result.out + result.err) & {"\x1b", "\x07", "\r"}
+        assert all(c.isprintable() or c == "\n" for c in result.out + result.err)
+
+
+def test_an_answer_in_any_language_stays_readable_and_the_same_json(run: Run, envoy: Envoy) -> None:
+    answer = {"outputs": [{"data": ["été 夏", "\x9b\u202e\U000e0001"]}]}
+    result = run("iris", "--inference", envoy(Told(body=json.dumps(answer).encode())).url)
+    assert "été 夏" in result.out
+    assert json.loads(result.out) == answer
 
 
 @pytest.mark.usefixtures("run")

@@ -33,8 +33,8 @@ def test_failures_are_counted_by_code_and_the_exit_code_is_1(run: Run, envoy: En
     front = envoy(Told(), Told(503, ":iris_1:"), Told(503, ":iris_1:"), Told(404, "", b'{"error": "no model"}'))
     result = run("iris", "-i", "8", "--inference", front.url)
     assert result.code == 1
-    assert "failed: 503 × 4, 404 × 2" in result.out
-    assert rows(result.out)[0][:6] == ["iris", "6", "100.0%", "61.0–100.0%", "–", "4"]
+    assert "failed: 4 with 503, 2 with 404" in result.out
+    assert rows(result.out)[0][:6] == ["iris", "6", "100.0%", "61.0-100.0%", "-", "4"]
     assert result.err.startswith("extproc: 6 of 8 requests failed, 4 of them with 503: 503 from http://")
     assert "whose model server is not ready" in result.err
 

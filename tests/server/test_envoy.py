@@ -1,0 +1,318 @@
+"""The embedded Envoy, the real one: it serves, is restarted, drained, and never left behind."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extproc.errors import EnvoyFailed, EnvoyMissing
+from extproc.server import envoy as module
+from extproc.server.envoy import EnvoyOptions, EnvoyProcess, find_envoy
+from tests.harness.bootstrap import proxy_to
+from tests.harness.client import Answer, fetch
+from tests.harness.models import ModelServer
+from tests.harness.ports import free_port
+from tests.harness.waiting import eventually, eventually_async
+
+StartStub = Callable[..., ModelServer]
+
+
+class Embedded:
+    """An EnvoyProcess in front of one stub model server, running as a task."""
+
+    def __init__(
+        self, stub: ModelServer, directory: Path, binary: str = "", more: dict[str, Any] | None = None
+    ) -> None:
+        self.port, self.admin_port = free_port(), free_port()
+        address = {"socket_address": {"address": "127.0.0.1", "port_value": self.admin_port}}
+        self.bootstrap: dict[str, Any] = {**proxy_to(self.port, stub), "admin": {"address": address}, **(more or {})}
+        self.times_ready = 0
+        options = EnvoyOptions(binary or find_envoy(), directory / "state", self.admin_port, concurrency=1)
+        self.process = EnvoyProcess(self.bootstrap, options, self._note)
+        self.task = asyncio.create_task(self.process.run())
+
+    def _note(self) -> None:
+        self.times_ready += 1
+
+    @property
+    def pid(self) -> int:
+        assert self.process._process is not None
+        return self.process._process.pid
+
+    async def ask(self, within: float = 10.0) -> Answer:
+        """One request through it."""
+        url = f"http://127.0.0.1:{self.port}/v2/models/iris"
+        return await asyncio.to_thread(lambda: fetch(url, within=within))
+
+    async def until_serving(self) -> None:
+        await eventually_async(self.ask, within=20, saying="Envoy serves", until=lambda answer: answer.status == 200)
+
+    async def end(self) -> None:
+        """As the app does it: `run` is cancelled, then Envoy is stopped."""
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, EnvoyFailed):
+            await self.task
+        await self.process.stop()
+
+
+@pytest.fixture
+def stub(model_server: StartStub) -> ModelServer:
+    return model_server("iris")
+
+
+@pytest.fixture
+async def embedded(stub: ModelServer, tmp_path: Path) -> AsyncIterator[Embedded]:
+    running = Embedded(stub, tmp_path)
+    try:
+        yield running
+    finally:
+        await running.end()
+
+
+def runs(pid: int) -> bool:
+    """Whether the process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def script(directory: Path, *lines: str) -> str:
+    """A program that stands in for Envoy."""
+    file = directory / "stand-in"
+    file.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    file.chmod(0o755)
+    return str(file)
+
+
+async def test_serves_and_stops(embedded: Embedded, tmp_path: Path) -> None:
+    await embedded.until_serving()
+    await eventually_async(lambda: embedded.times_ready, within=10, saying="readiness is told")
+    file = tmp_path / "state" / "envoy.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    embedded.task.cancel()
+    await asyncio.wait([embedded.task])
+    assert (await embedded.ask()).status == 200, "cancelling leaves it to stop()"
+    pid = embedded.pid
+    await embedded.process.stop()
+    assert not runs(pid)
+    assert embedded.times_ready == 1
+
+
+async def test_is_started_again_when_it_dies(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At once, and as often as it takes, because none of them died young."""
+    monkeypatch.setattr(module, "YOUNG", 0.0)
+    monkeypatch.setattr(module, "BACK_OFF", 60.0)
+    for restarts in range(1, module.ATTEMPTS + 2):
+        await embedded.until_serving()
+        os.kill(embedded.pid, signal.SIGKILL)
+        await eventually_async(lambda: embedded.process.restarts, within=10, saying="a restart", until=restarts.__eq__)
+    await embedded.until_serving()
+    assert embedded.times_ready == 1
+    assert "Envoy was ended by SIGKILL and is started again" in caplog.messages
+
+
+async def test_young_deaths_are_waited_after_ever_longer_and_end_in_an_error(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.1)
+    begin = time.monotonic()
+    running = Embedded(stub, tmp_path, script(tmp_path, "echo 'critical main no such thing' >&2", "exit 7"))
+    with pytest.raises(
+        EnvoyFailed, match=r"does not start: it ended with code 7\. Its last words:\nmain: no such thing"
+    ):
+        await running.task
+    assert time.monotonic() - begin >= 0.1 + 0.2
+    assert running.process.restarts == module.ATTEMPTS - 1
+    await running.end()
+
+
+async def test_a_taken_port_is_an_error_that_says_so(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.0)
+    running = Embedded(stub, tmp_path)
+    with socket.create_server(("127.0.0.1", running.admin_port)), pytest.raises(EnvoyFailed, match="in use"):
+        await running.task
+    assert running.times_ready == 0
+    await running.end()
+
+
+async def test_a_bootstrap_that_envoy_refuses_is_an_error_with_its_reason(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.0)
+    running = Embedded(stub, tmp_path, more={"no_such_field": 1})
+    with pytest.raises(EnvoyFailed, match="no_such_field"):
+        await running.task
+    await running.end()
+
+
+async def test_a_binary_that_can_not_be_run_is_an_error_with_the_reason(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.0)
+    file = tmp_path / "garbage"
+    file.write_bytes(b"\x7fELF of another machine")
+    file.chmod(0o755)
+    running = Embedded(stub, tmp_path, str(file))
+    with pytest.raises(EnvoyFailed, match="Exec format error"):
+        await running.task
+    await running.end()
+
+
+async def test_a_bootstrap_that_can_not_be_written_is_an_error_with_the_reason(
+    stub: ModelServer, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("a file where the directory should be")
+    running = Embedded(stub, tmp_path)
+    with pytest.raises(EnvoyFailed, match=r"can't be written to .*state/envoy.json: "):
+        await running.task
+    await running.end()
+
+
+async def test_a_request_under_way_gets_its_answer(embedded: Embedded, stub: ModelServer) -> None:
+    await embedded.until_serving()
+    stub.forget()
+    stub.delay(0.5)
+    request = asyncio.create_task(embedded.ask())
+    await eventually_async(lambda: stub.requests, within=10, saying="the request has arrived upstream")
+    await embedded.end()
+    assert (await request).status == 200
+    with pytest.raises(ConnectionRefusedError):
+        await embedded.ask()
+
+
+async def test_one_that_does_not_end_is_killed(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "DRAIN", 0.2)
+    await embedded.until_serving()
+    pid = embedded.pid
+    os.kill(pid, signal.SIGSTOP)
+    await embedded.end()
+    assert not runs(pid)
+    assert "Envoy did not end and is killed" in caplog.messages
+
+
+async def test_a_request_that_never_ends_does_not_keep_it(
+    embedded: Embedded, stub: ModelServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "DRAIN", 0.3)
+    await embedded.until_serving()
+    stub.forget()
+    stub.hang()
+    request = asyncio.create_task(embedded.ask(within=30))
+    await eventually_async(lambda: stub.requests, within=10, saying="the request has arrived upstream")
+    await embedded.end()
+    with pytest.raises(OSError, match=r".") as cut:
+        await request
+    assert not isinstance(cut.value, TimeoutError)
+    assert "requests are still under way after 0.3 s" in caplog.messages
+
+
+async def test_its_log_is_passed_on_by_level_and_component(
+    stub: ModelServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="envoy")
+    long = module.LINE_MAX + 10
+    lines = [
+        "info main starting",
+        "warning upstream watch out",
+        "  and a second line of it",
+        "error config no: good",
+    ]
+    running = Embedded(
+        stub,
+        tmp_path,
+        script(
+            tmp_path,
+            "echo 'before any of it' >&2",
+            *(f"echo '{line}' >&2" for line in lines),
+            f"head -c {long} /dev/zero | tr '\\0' x >&2",
+            "printf '\\ncritical main \\377 no newline' >&2",
+            "sleep 60",
+        ),
+    )
+    await eventually_async(
+        lambda: [record for record in caplog.records if record.name == "envoy"],
+        within=10,
+        saying="all lines but the last, which has no end yet",
+        until=lambda records: sum(len(record.message) for record in records[5:]) >= long,
+    )
+    os.killpg(running.pid, signal.SIGKILL)
+    await eventually_async(lambda: running.process.restarts, within=10, saying="its end is noticed")
+    await running.end()
+    told = [(record.levelname, record.message) for record in caplog.records if record.name == "envoy"]
+    assert told[:5] == [
+        ("WARNING", "before any of it"),
+        ("DEBUG", "main: starting"),
+        ("WARNING", "upstream: watch out"),
+        ("WARNING", "  and a second line of it"),
+        ("ERROR", "config: no: good"),
+    ]
+    assert ("CRITICAL", "main: \N{REPLACEMENT CHARACTER} no newline") in told
+
+
+async def test_stopping_what_never_ran_or_has_ended_does_nothing(stub: ModelServer, tmp_path: Path) -> None:
+    options = EnvoyOptions(find_envoy(), tmp_path, free_port())
+    never = EnvoyProcess({}, options, lambda: None)
+    await never.stop()
+    running = Embedded(stub, tmp_path, script(tmp_path, "exit 0"))
+    await eventually_async(lambda: running.process.restarts, within=10, saying="it has ended once")
+    await running.end()
+    await running.process.stop()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_killed_parent_leaves_no_envoy_and_ctrl_c_does_not_reach_it(tmp_path: Path, loop: str) -> None:
+    admin_port = free_port()
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": admin_port}}
+    program = (
+        f"import signal, asyncio, {loop}, pathlib\n"
+        "from extproc.server.envoy import EnvoyOptions, EnvoyProcess, find_envoy\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        f"options = EnvoyOptions(find_envoy(), pathlib.Path({str(tmp_path)!r}), {admin_port}, 1)\n"
+        f"running = EnvoyProcess({{'admin': {{'address': {address}}}}}, options, lambda: tell())\n"
+        "def tell(): print(running._process.pid, flush=True)\n"
+        f"{loop}.run(running.run())\n"
+    )
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert os.getpgid(pid) != parent.pid, "Ctrl-C in a terminal goes to the whole process group"
+        os.killpg(parent.pid, signal.SIGINT)
+        assert fetch(f"http://127.0.0.1:{admin_port}/ready").text == "LIVE\n"
+        assert runs(pid)
+        parent.kill()
+    eventually(lambda: not runs(pid), within=5, saying="the Envoy of the killed parent is gone")
+
+
+def test_finds_the_one_of_the_package_or_the_one_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert os.access(find_envoy(), os.X_OK)
+    given = script(tmp_path)
+    assert find_envoy(given) == given
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_envoy("stand-in") == given
+
+
+def test_a_missing_one_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EnvoyMissing, match="--envoy /no/such: there is no such program"):
+        find_envoy("/no/such")
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    with pytest.raises(EnvoyMissing, match=r"pip install 'extproc\[envoy\]'"):
+        find_envoy()
