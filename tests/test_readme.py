@@ -163,9 +163,13 @@ class Shell:
 
 def _end(child: Child) -> None:
     """As a user does, with Ctrl-C: what the child started has to go as well."""
-    if child.exit_code is None:
-        child.signal(signal.SIGINT)
-        assert child.ended(within=60) in (0, -signal.SIGINT), child.tail()
+    try:
+        if child.exit_code is None:
+            child.signal(signal.SIGINT)
+        code = child.ended(within=60)
+        assert code in (0, -signal.SIGINT), f"{child.argv} ended with {code} after Ctrl-C\n{child.tail()}"
+    finally:
+        child.kill()
 
 
 @pytest.mark.parametrize("section", [name for name, found in SECTIONS.items() if found])

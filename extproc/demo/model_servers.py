@@ -22,7 +22,7 @@ from extproc.demo.scenario import Served
 from extproc.server.ports import free_port
 
 START_WITHIN: Final = 90.0  # seconds; MLServer's imports alone take 5 to 20
-SETTLED: Final = 4  # readings in a row that must agree
+SETTLED: Final = 10  # readings in a row that must agree
 # https://mlserver.readthedocs.io/en/latest/user-guide/metrics.html
 _ANSWERED: Final = re.compile(r"^model_infer_request_success_total\{.*\} (\S+)$", re.MULTILINE)
 

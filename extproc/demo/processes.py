@@ -15,7 +15,7 @@ from extproc.errors import DemoFailed
 
 T = TypeVar("T")
 
-PAUSE: Final = 0.05  # seconds between two looks
+PAUSE: Final = 0.02  # seconds between two looks
 TAIL: Final = 15  # lines of a log that a message quotes
 
 

@@ -16,7 +16,7 @@ from extproc.errors import Problem
 from extproc.sources.contents import read_bytes
 from extproc.sources.places import Identity, Place, Survey, survey
 from extproc.sources.watch import Watch, What
-from extproc.sources.writing import Writing
+from extproc.sources.writing import AWHILE, Writing
 from extproc.wire import manifests
 
 COALESCE: Final = 0.005  # seconds; what happens in this time after a change is read together with it
@@ -66,8 +66,14 @@ class FileSource:
         self._published: tuple[Document, ...] = ()
 
     def read(self) -> tuple[Document, ...]:
-        """Everything as it is now, problems included. Never raises."""
-        self._publish(self._look())
+        """Everything as it is now, problems included. Never raises; may take some hundredths of a second."""
+        look = self._look()
+        for _ in range(ROUNDS):
+            if look.again is None or look.again > AWHILE:
+                break
+            time.sleep(look.again)
+            look = self._look()
+        self._publish(look)
         return self._published
 
     async def watch(self, changed: Callable[[tuple[Document, ...]], None]) -> None:
@@ -141,7 +147,7 @@ class FileSource:
             self._writing.begin(time.monotonic())
             self._stirred = False
             self._cover()
-            documents = [d for place in self._survey.places if (d := self._document(place)) is not None]
+            documents = [document for place in self._survey.places for document in self._documents(place)]
             self._absorb()
             self._writing.keep({place.path for place in self._survey.places}, self._survey.concerns)
             if not (self._stirred or self._writing.restless):
@@ -178,17 +184,19 @@ class FileSource:
             self._stirred |= change.what not in (What.WRITTEN_TO, What.CLOSED)
         return mattered
 
-    def _document(self, place: Place) -> Document | None:
+    def _documents(self, place: Place) -> list[Document]:
         held = self._held.get(place.origin)
         if place.refusal:
-            return _unreadable(place.origin, place.refusal)
+            # What lies in a directory that can't be looked into now may well be there still.
+            inside = [h.document for origin, h in self._held.items() if Path(origin).parent == Path(place.origin)]
+            return [_unreadable(place.origin, place.refusal), *inside]
         if place.identity is None:
             # One that was there vanishes, so that its experiments stop; only then it is told that it is missing.
-            return _unreadable(place.origin, place.lost.value) if place.lost and not held else None
+            return [_unreadable(place.origin, place.lost.value)] if place.lost and not held else []
         known = held and (held.path, held.identity) == (place.path, place.identity)
         if held and known and place.path not in self._writing.dirty:
-            return held.document
-        return self._read(place) or (held.document if held else _unreadable(place.origin, BUSY))
+            return [held.document]
+        return [self._read(place) or (held.document if held else _unreadable(place.origin, BUSY))]
 
     def _read(self, place: Place) -> Document | None:
         """The file's content now; None when it is not complete."""

@@ -4,9 +4,11 @@ extproc is a process of its own here, beside an Envoy started from the rendered 
 """
 
 import signal
+from collections.abc import Callable
 
 import pytest
 
+from tests.conftest import show_on_failure
 from tests.e2e.stage import Stage, experiment
 from tests.harness.load import Load, Result, run_load
 from tests.harness.statistics import binomial_interval
@@ -16,12 +18,33 @@ MISS = 1e-9
 IRIS, IRIS2 = ":iris_1:", ":iris2_2:"
 
 
-@pytest.fixture
-def beside(stage: Stage) -> Stage:
-    stage.write(experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris"))
+TRIAL = experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris")
+
+
+@pytest.fixture(scope="module")
+def shared(open_stage: Callable[[], Stage]) -> Stage:
+    stage = open_stage()
+    stage.write(TRIAL)
     stage.start("serve")
-    stage.wait_state("iris-ab")
     return stage
+
+
+@pytest.fixture
+def beside(request: pytest.FixtureRequest, shared: Stage) -> Stage:
+    """Both processes run, whatever the last test did to them, and the split is 70/30."""
+    show_on_failure(request.node, lambda: ("extproc and Envoy", shared.tail()))
+    assert shared.envoy is not None
+    if shared.extproc.exit_code is not None:
+        shared.extproc.restart()
+    else:
+        shared.extproc.signal(signal.SIGCONT)
+    shared.extproc.wait_ready()
+    shared.envoy.wait_live()
+    shared.apply(TRIAL)
+    envoy = shared.envoy
+    eventually(lambda: envoy.healthy("extproc"), within=10, saying="Envoy finds extproc healthy")
+    shared.forget()
+    return shared
 
 
 def url(stage: Stage) -> str:
@@ -181,5 +204,3 @@ def test_a_client_cannot_steer_itself(beside: Stage, extproc_is: str) -> None:
             seen = {name for name, _ in request.headers if name.startswith("x-extproc-")}
             assert not seen, request
             assert request.header("seldon-internal-model") in {"iris_1", "iris2_2"}
-    if extproc_is == "hung":
-        beside.extproc.signal(signal.SIGCONT)

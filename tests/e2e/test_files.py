@@ -2,10 +2,12 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.conftest import show_on_failure
 from tests.e2e.stage import Stage, experiment, model
 from tests.harness.load import Load, run_load
 from tests.harness.waiting import eventually
@@ -19,12 +21,23 @@ def ab(iris: int, iris2: int, **fields: Any) -> dict[str, Any]:
     return experiment("iris-ab", {"iris": iris, "iris2": iris2}, default="iris", **fields)
 
 
-@pytest.fixture
-def running(stage: Stage) -> Stage:
+@pytest.fixture(scope="module")
+def shared(open_stage: Callable[[], Stage]) -> Stage:
+    stage = open_stage()
     stage.write(ab(1, 0))
     stage.start("up")
-    stage.wait_state("iris-ab")
     return stage
+
+
+@pytest.fixture
+def running(request: pytest.FixtureRequest, shared: Stage) -> Stage:
+    """All traffic to iris, every model up, nothing refused."""
+    show_on_failure(request.node, lambda: ("extproc and Envoy", shared.tail()))
+    for server in (shared.iris, shared.iris2, shared.iris3):
+        server.resume()
+    shared.apply(ab(1, 0))
+    eventually(lambda: problems(shared) == [], within=5, saying="nothing is refused")
+    return shared
 
 
 def routes(stage: Stage, count: int = 40, path: str = "/v2/models/iris/infer") -> set[str]:
