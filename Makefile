@@ -28,8 +28,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo KEEP=1                    leave everything running until Ctrl-C"
-	@echo "  make demo DEMO_ARGS='--admin-port 0'  any option of: extproc demo"
-	@echo "  make test PYTEST_ARGS='tests/core'    any option of: pytest"
+	@echo "  make demo DEMO_ARGS=--free-ports    any option of: extproc demo"
+	@echo "  make test PYTEST_ARGS=tests/core    any option of: pytest"
 
 demo: $(VENV)/.demo ## split real models behind a real Envoy, in under two minutes
 	@$(BIN)/python -m extproc demo $(if $(KEEP),--keep) $(DEMO_ARGS)

@@ -97,9 +97,7 @@ def test_a_file_that_is_no_json_changes_nothing(running: Stage) -> None:
 
 def test_a_deleted_file_stops_its_experiments(running: Stage) -> None:
     running.file.unlink()
-    eventually(
-        lambda: running.extproc.admin("/api/v1/experiments/iris-ab").status == 404, within=5, saying="it is gone"
-    )
+    eventually(lambda: running.status("iris-ab").get("state") == "STOPPED", within=5, saying="it is stopped")
     eventually(lambda: running.infer().status == 404, within=5, saying="so is its model")
     running.write(ab(0, 1))
     running.wait_state("iris-ab")

@@ -123,6 +123,7 @@ async def test_only_what_every_envoy_knows_may_be_decided(running: Running, chan
     quick, slow = Envoy(channel), Envoy(channel)
     await quick.take_all()
     await slow.take_all()
+    await eventually_async(lambda: len(running.heard), within=5, saying="both have it", until=lambda n: n == 2)
     running.service.publish(snapshot("a/x", "a/y"))
     await quick.ack(await quick.next())
     await slow.next()  # and says nothing
@@ -138,6 +139,7 @@ async def test_only_what_every_envoy_knows_may_be_decided(running: Running, chan
 async def test_an_envoy_that_has_accepted_nothing_has_no_say(running: Running, channel: grpc.aio.Channel) -> None:
     running.service.publish(snapshot("a/x"))
     await Envoy(channel).take_all()
+    await eventually_async(lambda: len(running.heard), within=5, saying="one has it", until=lambda n: n == 1)
     await Envoy(channel).ask(CLUSTER)
     await eventually_async(lambda: running.service.connected, within=5, saying="both", until=lambda n: n == 2)
     assert running.service.decided() == {"a/x"}
