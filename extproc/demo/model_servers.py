@@ -37,11 +37,13 @@ class ModelServer:
     metrics_port: int
 
     @classmethod
-    async def start(cls, name: str, served: Served, home: Path, log: Path) -> Self:
-        """Start it on the folder `home`, on the port of `served.endpoint`."""
+    async def start(cls, name: str, served: Served, home: Path, log: Path, taken: set[int]) -> Self:
+        """Start it on the folder `home`, on the port of `served.endpoint`; its other ports are free, none of `taken`."""
         port = int(served.endpoint.rpartition(":")[2])
-        grpc_port = free_port()
-        metrics_port = free_port(frozenset({grpc_port}))
+        grpc_port = free_port(frozenset(taken))
+        taken.add(grpc_port)
+        metrics_port = free_port(frozenset(taken))
+        taken.add(metrics_port)
         settings = {
             "host": "127.0.0.1",
             "http_port": port,
@@ -66,6 +68,9 @@ class ModelServer:
 
         async def look() -> bool | None:
             try:
+                # Its metrics first: the port of the model may be answered by somebody else's server, until this one
+                # fails to get it.
+                await self.answered(client)
                 async with client.get(f"http://127.0.0.1:{self.port}/v2/models/{self.served_name}/ready") as answer:
                     return True if answer.status == 200 else None
             except aiohttp.ClientError:
@@ -90,13 +95,15 @@ class ModelServer:
 async def start_all(stack: AsyncExitStack, models: Mapping[str, Served], folder: Path) -> dict[str, ModelServer]:
     """Start one for each model on `<folder>/models/<model>`; `stack` ends them, all at once."""
     servers: dict[str, ModelServer] = {}
+    taken = {int(served.endpoint.rpartition(":")[2]) for served in models.values()}
 
     async def stop() -> None:
         await asyncio.gather(*(server.service.stop() for server in servers.values()))
 
     stack.push_async_callback(stop)
     for name, served in models.items():
-        servers[name] = await ModelServer.start(name, served, folder / "models" / name, folder / f"mlserver-{name}.log")
+        home, log = folder / "models" / name, folder / f"mlserver-{name}.log"
+        servers[name] = await ModelServer.start(name, served, home, log, taken)
     return servers
 
 

@@ -1,73 +1,28 @@
-"""The embedded Envoy, the real one: it serves, is restarted, drained, and never left behind."""
+"""The embedded Envoy, the real one: it serves, is started again, drained, and never left behind."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from extproc.errors import EnvoyFailed, EnvoyMissing
 from extproc.server import envoy as module
 from extproc.server.envoy import EnvoyOptions, EnvoyProcess, find_envoy
-from tests.harness.bootstrap import proxy_to
-from tests.harness.client import Answer, fetch
+from tests.harness.client import fetch
 from tests.harness.models import ModelServer
 from tests.harness.ports import free_port
 from tests.harness.waiting import eventually, eventually_async
-
-StartStub = Callable[..., ModelServer]
-
-
-class Embedded:
-    """An EnvoyProcess in front of one stub model server, running as a task."""
-
-    def __init__(
-        self, stub: ModelServer, directory: Path, binary: str = "", more: dict[str, Any] | None = None
-    ) -> None:
-        self.port, self.admin_port = free_port(), free_port()
-        address = {"socket_address": {"address": "127.0.0.1", "port_value": self.admin_port}}
-        self.bootstrap: dict[str, Any] = {**proxy_to(self.port, stub), "admin": {"address": address}, **(more or {})}
-        self.times_ready = 0
-        options = EnvoyOptions(binary or find_envoy(), directory / "state", self.admin_port, concurrency=1)
-        self.process = EnvoyProcess(self.bootstrap, options, self._note)
-        self.task = asyncio.create_task(self.process.run())
-
-    def _note(self) -> None:
-        self.times_ready += 1
-
-    @property
-    def pid(self) -> int:
-        assert self.process._process is not None
-        return self.process._process.pid
-
-    async def ask(self, within: float = 10.0) -> Answer:
-        """One request through it."""
-        url = f"http://127.0.0.1:{self.port}/v2/models/iris"
-        return await asyncio.to_thread(lambda: fetch(url, within=within))
-
-    async def until_serving(self) -> None:
-        await eventually_async(self.ask, within=20, saying="Envoy serves", until=lambda answer: answer.status == 200)
-
-    async def end(self) -> None:
-        """As the app does it: `run` is cancelled, then Envoy is stopped."""
-        self.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, EnvoyFailed):
-            await self.task
-        await self.process.stop()
+from tests.server.embedded import Embedded, runs, script
 
 
 @pytest.fixture
-def stub(model_server: StartStub) -> ModelServer:
+def stub(model_server: Callable[..., ModelServer]) -> ModelServer:
     return model_server("iris")
 
 
@@ -78,22 +33,6 @@ async def embedded(stub: ModelServer, tmp_path: Path) -> AsyncIterator[Embedded]
         yield running
     finally:
         await running.end()
-
-
-def runs(pid: int) -> bool:
-    """Whether the process is there and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def script(directory: Path, *lines: str) -> str:
-    """A program that stands in for Envoy."""
-    file = directory / "stand-in"
-    file.write_text("\n".join(["#!/bin/sh", *lines, ""]))
-    file.chmod(0o755)
-    return str(file)
 
 
 async def test_serves_and_stops(embedded: Embedded, tmp_path: Path) -> None:
@@ -123,65 +62,6 @@ async def test_is_started_again_when_it_dies(
     await embedded.until_serving()
     assert embedded.times_ready == 1
     assert "Envoy was ended by SIGKILL and is started again" in caplog.messages
-
-
-async def test_young_deaths_are_waited_after_ever_longer_and_end_in_an_error(
-    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "BACK_OFF", 0.1)
-    begin = time.monotonic()
-    running = Embedded(stub, tmp_path, script(tmp_path, "echo 'critical main no such thing' >&2", "exit 7"))
-    with pytest.raises(
-        EnvoyFailed, match=r"does not start: it ended with code 7\. Its last words:\nmain: no such thing"
-    ):
-        await running.task
-    assert time.monotonic() - begin >= 0.1 + 0.2
-    assert running.process.restarts == module.ATTEMPTS - 1
-    await running.end()
-
-
-async def test_a_taken_port_is_an_error_that_says_so(
-    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "BACK_OFF", 0.0)
-    running = Embedded(stub, tmp_path)
-    with socket.create_server(("127.0.0.1", running.admin_port)), pytest.raises(EnvoyFailed, match="in use"):
-        await running.task
-    assert running.times_ready == 0
-    await running.end()
-
-
-async def test_a_bootstrap_that_envoy_refuses_is_an_error_with_its_reason(
-    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "BACK_OFF", 0.0)
-    running = Embedded(stub, tmp_path, more={"no_such_field": 1})
-    with pytest.raises(EnvoyFailed, match="no_such_field"):
-        await running.task
-    await running.end()
-
-
-async def test_a_binary_that_can_not_be_run_is_an_error_with_the_reason(
-    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "BACK_OFF", 0.0)
-    file = tmp_path / "garbage"
-    file.write_bytes(b"\x7fELF of another machine")
-    file.chmod(0o755)
-    running = Embedded(stub, tmp_path, str(file))
-    with pytest.raises(EnvoyFailed, match="Exec format error"):
-        await running.task
-    await running.end()
-
-
-async def test_a_bootstrap_that_can_not_be_written_is_an_error_with_the_reason(
-    stub: ModelServer, tmp_path: Path
-) -> None:
-    (tmp_path / "state").write_text("a file where the directory should be")
-    running = Embedded(stub, tmp_path)
-    with pytest.raises(EnvoyFailed, match=r"can't be written to .*state/envoy.json: "):
-        await running.task
-    await running.end()
 
 
 async def test_a_request_under_way_gets_its_answer(embedded: Embedded, stub: ModelServer) -> None:
@@ -300,19 +180,3 @@ def test_a_killed_parent_leaves_no_envoy_and_ctrl_c_does_not_reach_it(tmp_path: 
         assert runs(pid)
         parent.kill()
     eventually(lambda: not runs(pid), within=5, saying="the Envoy of the killed parent is gone")
-
-
-def test_finds_the_one_of_the_package_or_the_one_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert os.access(find_envoy(), os.X_OK)
-    given = script(tmp_path)
-    assert find_envoy(given) == given
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_envoy("stand-in") == given
-
-
-def test_a_missing_one_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(EnvoyMissing, match="--envoy /no/such: there is no such program"):
-        find_envoy("/no/such")
-    monkeypatch.setitem(sys.modules, "envoy", None)
-    with pytest.raises(EnvoyMissing, match=r"pip install 'extproc\[envoy\]'"):
-        find_envoy()

@@ -1,0 +1,96 @@
+"""An embedded Envoy that can't be found, run or configured: an error that says why, after a few attempts."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from extproc.errors import EnvoyFailed, EnvoyMissing
+from extproc.server import envoy as module
+from extproc.server.envoy import find_envoy
+from tests.harness.models import ModelServer
+from tests.server.embedded import Embedded, script
+
+
+@pytest.fixture
+def stub(model_server: Callable[..., ModelServer]) -> ModelServer:
+    return model_server("iris")
+
+
+async def test_young_deaths_are_waited_after_ever_longer_and_end_in_an_error(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.1)
+    begin = time.monotonic()
+    running = Embedded(stub, tmp_path, script(tmp_path, "echo 'critical main no such thing' >&2", "exit 7"))
+    with pytest.raises(
+        EnvoyFailed, match=r"does not start: it ended with code 7\. Its last words:\nmain: no such thing"
+    ):
+        await running.task
+    assert time.monotonic() - begin >= 0.1 + 0.2
+    assert running.process.restarts == module.ATTEMPTS - 1
+    await running.end()
+
+
+async def test_a_taken_port_is_an_error_that_says_so(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.0)
+    running = Embedded(stub, tmp_path)
+    with socket.create_server(("127.0.0.1", running.admin_port)), pytest.raises(EnvoyFailed, match="in use"):
+        await running.task
+    assert running.times_ready == 0
+    await running.end()
+
+
+async def test_a_bootstrap_that_envoy_refuses_is_an_error_with_its_reason(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.0)
+    running = Embedded(stub, tmp_path, more={"no_such_field": 1})
+    with pytest.raises(EnvoyFailed, match="no_such_field"):
+        await running.task
+    await running.end()
+
+
+async def test_a_binary_that_can_not_be_run_is_an_error_with_the_reason(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.0)
+    file = tmp_path / "garbage"
+    file.write_bytes(b"\x7fELF of another machine")
+    file.chmod(0o755)
+    running = Embedded(stub, tmp_path, str(file))
+    with pytest.raises(EnvoyFailed, match="Exec format error"):
+        await running.task
+    await running.end()
+
+
+async def test_a_bootstrap_that_can_not_be_written_is_an_error_with_the_reason(
+    stub: ModelServer, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("a file where the directory should be")
+    running = Embedded(stub, tmp_path)
+    with pytest.raises(EnvoyFailed, match=r"can't be written to .*state/envoy.json: "):
+        await running.task
+    await running.end()
+
+
+def test_finds_the_one_of_the_package_or_the_one_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert os.access(find_envoy(), os.X_OK)
+    given = script(tmp_path)
+    assert find_envoy(given) == given
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_envoy("stand-in") == given
+
+
+def test_a_missing_one_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EnvoyMissing, match="--envoy /no/such: there is no such program"):
+        find_envoy("/no/such")
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    with pytest.raises(EnvoyMissing, match=r"pip install 'extproc\[envoy\]'"):
+        find_envoy()
