@@ -38,7 +38,7 @@ class ModelServer:
 
     @classmethod
     async def start(cls, name: str, served: Served, home: Path, log: Path, taken: set[int]) -> Self:
-        """Start it on the folder `home`, on the port of `served.endpoint`; its other ports are free, none of `taken`."""
+        """Start it on the folder `home`, on the port of `served.endpoint`; the other ports are free, none `taken`."""
         port = int(served.endpoint.rpartition(":")[2])
         grpc_port = free_port(frozenset(taken))
         taken.add(grpc_port)
