@@ -96,17 +96,17 @@ class App:
             self._plane.ready = True
 
             background = [
-                self._build(),
-                source.watch(lambda documents: self._plane.offer(FILES, documents)),
-                self._changes.keep_record(),
-                self._keep_clusters(),
-                self._readiness.run(),
+                self._build,
+                lambda: source.watch(lambda documents: self._plane.offer(FILES, documents)),
+                self._changes.keep_record,
+                self._keep_clusters,
+                self._readiness.run,
             ]
             where = f"admin http://{settings.admin_host}:{admin.port}"
             if settings.embedded_envoy:
                 envoy = self._envoy(grpc_server.port, where)
                 stack.push_async_callback(envoy.stop)
-                background.append(envoy.run())
+                background.append(envoy.run)
             else:
                 self._say(f"serving: grpc {settings.grpc_host}:{grpc_server.port} {where}")
             try:
@@ -115,9 +115,9 @@ class App:
                 self._plane.ready = False
                 log.info("draining")
 
-    async def _until_stopped(self, background: list[Coroutine[Any, Any, None]]) -> None:
+    async def _until_stopped(self, background: list[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         """Wait for a signal; a part that ends by itself ends everything, with its error."""
-        tasks = [asyncio.create_task(part) for part in [self._signalled(), *background]]
+        tasks = [asyncio.create_task(part()) for part in [self._signalled, *background]]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -152,8 +152,8 @@ class App:
             case Accepted(snapshot):
                 self._plane.accepted(snapshot, self._ads.decided())
                 self._readiness.look_now()  # clusters may be new
-            case Refused(snapshot, _, message):
-                self._plane.refused(snapshot, message)
+            case Refused(snapshot, type_url, message):
+                self._plane.refused(snapshot, type_url, message)
 
     def _envoy(self, grpc_port: int, where: str) -> EnvoyProcess:
         settings = self._settings

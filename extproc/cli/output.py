@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_NARROWEST: Final = 80  # columns; in fewer, tables fold names beyond recognition, while a terminal wraps whole lines
 _WIDE: Final = 1000  # columns; wider than any line, so that a pipe gets each row on one
 _ERRORS: Final = "extproc-stand-in"
 _STAND_INS: Final = {"█": "#", "░": ".", "→": ">", "…": "~"}  # each as wide as what it stands for
@@ -40,10 +41,11 @@ def write_document(document: Any, output: Output) -> None:
 
 
 def write_table(shown: "RenderableType", output: Output) -> None:
-    """`shown` as wide as the terminal, or `wide` without one as wide as it needs to be."""
+    """`shown` as wide as the terminal but never under 80 columns, or `wide` without one as wide as it needs to be."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
+    console.width = max(console.width, _NARROWEST)
     if output is Output.WIDE and not console.is_terminal:
         console.width = _WIDE
     with console.capture() as capture:

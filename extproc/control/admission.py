@@ -179,48 +179,59 @@ def _last_good(previous: Admission, offer: Offer) -> Iterator[Key]:
             yield key
 
 
-def _cluster_conflicts(previous: Admission, admitted: dict[Key, Admitted]) -> list[Report]:  # noqa: ARG001
-    """A user's Cluster must not bear the name of a cluster that a Model's endpoints make."""
+def _cluster_conflicts(previous: Admission, admitted: dict[Key, Admitted]) -> list[Report]:
+    """A user's Cluster must not bear the name of a cluster that a Model's endpoints make; who was there first stays."""
     reports = []
-    for (kind, name), held in list(admitted.items()):
-        if kind is not Kind.CLUSTER:
+    for kind, name in list(admitted):
+        if kind is not Kind.CLUSTER or not _makes_cluster(admitted, name):
             continue
-        model = admitted.get((Kind.MODEL, name))
-        if model is not None and isinstance(model.resource, Model) and model.resource.endpoints:
-            del admitted[kind, name]
+        if (kind, name) in previous.admitted and not _makes_cluster(previous.admitted, name):
+            loser = (Kind.MODEL, name)
+            problem = Problem("name", f"a Cluster of that name is there already, as {name}'s would be: rename one")
+        else:
+            loser = (kind, name)
             problem = Problem("name", f"Model {name} makes a cluster of that name: choose another name")
-            reports.append(Report(held.origin, "", kind, name, (problem,)))
+        origin = admitted.pop(loser).origin
+        last = previous.admitted.get(loser)
+        if loser[0] is Kind.MODEL and last is not None:
+            admitted[loser] = last  # it made no cluster then
+        reports.append(Report(origin, "", *loser, (problem,), kept=loser in admitted))
     return reports
+
+
+def _makes_cluster(admitted: Mapping[Key, Admitted], name: str) -> bool:
+    held = admitted.get((Kind.MODEL, name))
+    return held is not None and isinstance(held.resource, Model) and bool(held.resource.endpoints)
 
 
 def _default_conflicts(previous: Admission, admitted: dict[Key, Admitted]) -> list[Report]:
-    """A default belongs to one experiment; who held it first keeps it, and the other keeps its last good version."""
+    """A default belongs to one experiment; who held it first keeps it, and the other keeps its last good version.
+
+    Whoever gets its last good version back has its old default back too, also against those who reached for it just
+    now, so it takes several rounds until nobody has to give way.
+    """
     reports = []
-    held = {(k[1], a.resource.default) for k, a in previous.admitted.items() if isinstance(a.resource, Experiment)}
-    experiments = [(k, a.resource) for k, a in admitted.items() if isinstance(a.resource, Experiment)]
-    # Those who keep the default they had come first; among the others the order of the documents decides.
-    experiments.sort(key=lambda item: (item[1].name, item[1].default) not in held)
-    owners: dict[str, str] = {}
-    for key, experiment in experiments:
-        owner = owners.get(experiment.default) if experiment.default else None
-        if owner is None:
-            owners[experiment.default] = experiment.name
-            continue
-        message = (
-            f"{experiment.default!r} is the default of experiment {owner} already: stop that one first, or choose"
-            " another default"
-        )
-        last = previous.admitted.get(key)
-        usable = last is not None and isinstance(last.resource, Experiment) and _free(last.resource.default, owners)
-        origin = admitted.pop(key).origin
-        if usable and last is not None and isinstance(last.resource, Experiment):
-            admitted[key] = last
-            owners[last.resource.default] = experiment.name
-        reports.append(
-            Report(origin, "", Kind.EXPERIMENT, experiment.name, (Problem("default", message),), kept=usable)
-        )
+    while givers := _those_to_give_way(previous, admitted):
+        for key, default, owner in givers:
+            held = admitted.pop(key)
+            last = previous.admitted.get(key)
+            if last is not None and last.resource != held.resource:
+                admitted[key] = last
+            message = (
+                f"{default!r} is the default of experiment {owner} already: stop that one first, or choose another"
+                " default"
+            )
+            reports.append(Report(held.origin, "", *key, (Problem("default", message),), kept=key in admitted))
     return reports
 
 
-def _free(default: str, owners: Mapping[str, str]) -> bool:
-    return not default or default not in owners
+def _those_to_give_way(previous: Admission, admitted: Mapping[Key, Admitted]) -> list[tuple[Key, str, str]]:
+    """Each as its key, the default that it can't have, and the experiment that has it."""
+    held = {(k, a.resource.default) for k, a in previous.admitted.items() if isinstance(a.resource, Experiment)}
+    wanted = [(k, a.resource.default) for k, a in admitted.items() if isinstance(a.resource, Experiment)]
+    # Those who keep the default they had come first; among the others the order of the documents decides.
+    wanted.sort(key=lambda claim: claim not in held)
+    owners: dict[str, str] = {}
+    return [
+        (k, default, owner) for k, default in wanted if default and (owner := owners.setdefault(default, k[1])) != k[1]
+    ]

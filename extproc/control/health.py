@@ -35,12 +35,27 @@ class HealthView:
         return self.clusters.get(given or names.model_cluster(model.name, protocol), False)
 
 
-def read_clusters(answer: Mapping[str, Any]) -> HealthView:
-    """The view in the parsed JSON of `/clusters?format=json`."""
-    return HealthView({
-        status["name"]: any(_takes_traffic(host.get("health_status", {})) for host in status.get("host_statuses", ()))
-        for status in answer.get("cluster_statuses", ())
-    })  # fmt: skip
+def read_clusters(answer: Any) -> HealthView:
+    """The view in the parsed JSON of `/clusters?format=json`. Raises ValueError for anything else."""
+    try:
+        return HealthView({
+            str(status["name"]): any(
+                _takes_traffic(host.get("health_status", {})) for host in status.get("host_statuses", ())
+            )
+            for status in answer.get("cluster_statuses", ())
+        })  # fmt: skip
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("this is not what an Envoy's admin says of its clusters") from error
+
+
+def has_hosts(cluster: Mapping[str, Any]) -> bool:
+    """Whether Envoy knows the hosts of a user's Cluster before there are requests for them.
+
+    An aggregate cluster has none of its own, and one that takes them from requests has none at first; nothing is known
+    of their readiness then (https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/service_discovery).
+    """
+    custom = cluster.get("cluster_type") or cluster.get("clusterType")
+    return not custom and cluster.get("type") not in ("ORIGINAL_DST", 4)  # a number is the enum's, in proto3 JSON
 
 
 def _takes_traffic(health: Mapping[str, Any]) -> bool:

@@ -53,7 +53,8 @@ class Lifecycle:
 
     Each change takes three steps: `start`, `stop` or `roll_back` judges it, raising Conflict, StaleRevision or
     UnknownExperiment; `record` writes it to disk, raising StoreUnwritable; `apply` puts it in force. Nobody may come
-    between the first and the last. `record` alone may block, and touches nothing but the store.
+    between the first and the last. Only `record`, `forget` and `history` may block, and they touch nothing but the
+    store.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Lifecycle:
         self._check_owner(experiment.name)
         self._check_revision(experiment.name, expected)
         current = self._current.get(experiment.name)
-        if current is None or current.action is Action.STOPPED:
+        if current is None or not _runs(current):
             return self._judged(experiment, Action.STARTED, author)
         if current.spec == experiment:
             return Unchanged(current)
@@ -99,7 +100,7 @@ class Lifecycle:
             raise UnknownExperiment(
                 f"experiment {name!r} has no revision {number}: `extproc experiment history {name}` lists them"
             )
-        if current.action is not Action.STOPPED and current.spec == wanted.spec:
+        if _runs(current) and current.spec == wanted.spec:
             return Unchanged(current)
         return self._judged(wanted.spec, Action.ROLLED_BACK, author)
 
@@ -144,11 +145,8 @@ class Lifecycle:
             self._plane.offer(API, [self._document()])
 
     def history(self, name: str) -> tuple[Revision, ...]:
-        """Every revision of an experiment, oldest first. Raises UnknownExperiment."""
-        revisions = self._store.history(name)
-        if not revisions:
-            raise self.unknown(name)
-        return revisions
+        """Every revision of an experiment, oldest first; none for a name that is not known. May block."""
+        return self._store.history(name)
 
     def revision(self, name: str) -> Revision | None:
         """The last revision of an experiment that the API owns or owned."""
@@ -159,13 +157,19 @@ class Lifecycle:
         horizon = self._now() - self._retention
         return {n: r for n, r in self._current.items() if r.action is Action.STOPPED and r.at > horizon}
 
-    def sweep(self) -> None:
-        """Forget the stopped experiments whose retention time is over."""
+    def expired(self) -> list[str]:
+        """The stopped experiments whose retention time is over."""
         listed = self.stopped()
-        for name in [n for n, r in self._current.items() if r.action is Action.STOPPED and n not in listed]:
-            self._store.forget(name)
-            del self._current[name]
-            self._plane.chronicle.forget(name)
+        return [n for n, r in self._current.items() if r.action is Action.STOPPED and n not in listed]
+
+    def forget(self, name: str) -> None:
+        """Take a stopped experiment from the disk. Raises StoreUnwritable, and then nothing has changed. May block."""
+        self._store.forget(name)
+
+    def drop(self, name: str) -> None:
+        """List no more what was forgotten."""
+        del self._current[name]
+        self._plane.chronicle.forget(name)
 
     def _judged(self, experiment: Experiment, action: Action, author: Author) -> Draft:
         self._check_conflicts(experiment)
@@ -174,11 +178,7 @@ class Lifecycle:
 
     def _document(self, other: Experiment | None = None) -> Document:
         """What the API offers; `other` instead of the one of its name."""
-        specs = {
-            name: revision.spec
-            for name, revision in self._current.items()
-            if revision.source == API and revision.action is not Action.STOPPED
-        }
+        specs = {name: revision.spec for name, revision in self._current.items() if _runs(revision)}
         if other is not None:
             specs[other.name] = other
         return Document(API, tuple(Offer(API, "", Kind.EXPERIMENT, n, s) for n, s in specs.items()))
@@ -226,3 +226,8 @@ class Lifecycle:
         if missing:
             message = f"is REJECT, and these candidates are not ready: {', '.join(missing)}"
             raise Conflict([Problem("when_unavailable", message)])
+
+
+def _runs(revision: Revision) -> bool:
+    """Whether the API runs it. What a file ran may be gone already, before that is recorded."""
+    return revision.source == API and revision.action is not Action.STOPPED

@@ -85,11 +85,11 @@ class Plane:
         if effective is not None:
             self._become(reducer.accepted(self.state, effective, decided))
 
-    def refused(self, snapshot: Snapshot, message: str) -> None:
-        """An Envoy refused this snapshot."""
+    def refused(self, snapshot: Snapshot, type_url: str, message: str) -> None:
+        """An Envoy refused what of this snapshot has this type."""
         effective = self._effective(snapshot)
         if effective is not None:
-            self._become(reducer.refused(self.state, effective, message))
+            self._become(reducer.refused(self.state, effective, type_url, message))
 
     def _all(self, instead: dict[str, tuple[Document, ...]] | None = None) -> list[Document]:
         offered = {**self._documents, **(instead or {})}

@@ -8,15 +8,22 @@ true: what Envoy refused is set aside alone, at its last accepted version, until
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from extproc import names
 from extproc.control.admission import NOTHING, Admission, Admitted, Judge, Key, Report, admit
-from extproc.control.health import HealthView
+from extproc.control.health import HealthView, has_hosts
 from extproc.core.offers import Document
 from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource, WhenUnavailable
 from extproc.core.table import Table, compile_table
 from extproc.errors import Problem
 from extproc.xds.world import World
+
+# What of each xDS type follows from users' resources.
+_BUILT_FROM: Final[Mapping[str, tuple[Kind, ...]]] = {
+    Kind.CLUSTER.value: (Kind.MODEL, Kind.CLUSTER),
+    Kind.ROUTES.value: (Kind.MODEL, Kind.EXPERIMENT, Kind.ROUTES),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +153,12 @@ def usable(admission: Admission, health: HealthView | None, name: str, protocol:
     if not (model.speaks_grpc if protocol == "grpc" else model.speaks_http):
         return False
     cluster = model.grpc_cluster if protocol == "grpc" else model.cluster
-    if cluster and (Kind.CLUSTER, cluster) not in admission.admitted:
-        return False
+    if cluster:
+        own = admission.admitted.get((Kind.CLUSTER, cluster))
+        if own is None or not isinstance(own.resource, PassThrough):
+            return False
+        if not has_hosts(own.resource.body):
+            return True
     return health is None or health.ready(model, protocol)
 
 
@@ -172,17 +183,19 @@ def accepted(state: State, effective: Admission, decided: frozenset[str]) -> Sta
     return replace(state, running=dict(effective.admitted), decided=decided, complaint="")
 
 
-def refused(state: State, effective: Admission, message: str) -> State:
-    """Envoy refused the snapshot built from `effective`: set aside what it must have been.
+def refused(state: State, effective: Admission, type_url: str, message: str) -> State:
+    """Envoy refused a response of `type_url`, made from `effective`: set aside what it must have been.
 
-    Envoy refuses a whole response but names the resource in most of its messages. Among what changed since the last
-    accepted snapshot the culprits are those it names; if it names none, Envoy's own resources, which nobody but Envoy
-    can fully judge; and if there are none, all that changed.
+    Envoy refuses a whole response but names the resource in most of its messages. Among what that type is built from,
+    and what changed since the last accepted snapshot, the culprits are those it names; if it names none, Envoy's own
+    resources, which nobody but Envoy can fully judge; and if there are none, all that changed. Of a type that is built
+    from no resource (a listener whose port is taken) none is the culprit.
     """
     changed = {
         key: held.resource
         for key, held in effective.admitted.items()
-        if key not in state.running or state.running[key].resource != held.resource
+        if key[0] in _BUILT_FROM.get(type_url, ())
+        and (key not in state.running or state.running[key].resource != held.resource)
     }
     named = {key for key in changed if _names(message, key[1])}
     foreign = {key for key, resource in changed.items() if isinstance(resource, PassThrough)}

@@ -1,6 +1,6 @@
 """How an experiment is: its state, the reason, its conditions and the share of each candidate. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -76,12 +76,16 @@ class ModelStatus:
 def statuses(state: State) -> Iterator[ExperimentStatus]:
     """Every experiment that runs, waits, or was refused, in the order of their names."""
     now = state.effective
-    reports = [r for r in state.reports if r.kind is Kind.EXPERIMENT and r.name]
+    models = now.models  # made once: this runs at every event, for every experiment
+    reports: dict[str, list[Report]] = {}
+    for report in state.reports:
+        if report.kind is Kind.EXPERIMENT and report.name:
+            reports.setdefault(report.name, []).append(report)
     running = {experiment.name: experiment for experiment in now.experiments}
-    for name in sorted({*running, *(r.name for r in reports)}):
-        about = tuple(r for r in reports if r.name == name)
+    for name in sorted({*running, *reports}):
+        about = tuple(reports.get(name, ()))
         if name in running:
-            yield _running(state, now, running[name], about)
+            yield _running(state, now, models, running[name], about)
         else:
             yield _rejected(name, about)
 
@@ -98,8 +102,13 @@ def _ready(now: Admission, state: State, model: str) -> bool:
     return any(usable(now, state.health, model, protocol) for protocol in names.PROTOCOLS)
 
 
-def _running(state: State, now: Admission, experiment: Experiment, about: tuple[Report, ...]) -> ExperimentStatus:
-    models = now.models
+def _running(
+    state: State,
+    now: Admission,
+    models: Mapping[str, Model],
+    experiment: Experiment,
+    about: tuple[Report, ...],
+) -> ExperimentStatus:
     effect = shares(experiment, lambda model: _ready(now, state, model))
     total = sum(weight for _, weight in effect.weighted)
     share = {name: weight / total for name, weight in effect.weighted}
@@ -117,13 +126,13 @@ def _running(state: State, now: Admission, experiment: Experiment, about: tuple[
     if experiment.mirror is not None:
         copy = experiment.mirror
         mirror = MirrorStatus(copy.name, copy.percent, _ready(now, state, copy.name))
-    known = _known(state, now, experiment)
+    known = _known(state, models, experiment)
     held = state.running.get((Kind.EXPERIMENT, experiment.name))
     missing = [c.name for c in candidates if not c.ready]
     mirror_ready = mirror is None or mirror.ready
     state_now, reason = _judge(experiment, effect.narrowed, missing, mirror, known, state.complaint)
     if missing or not mirror_ready:
-        reason += _why(now, [*missing, *([] if mirror is None or mirror.ready else [mirror.name])])
+        reason += _why(models, [*missing, *([] if mirror is None or mirror.ready else [mirror.name])])
     return ExperimentStatus(
         experiment.name,
         state_now,
@@ -160,9 +169,9 @@ def _judge(
     return ExperimentState.ACTIVE, "all candidates ready"
 
 
-def _why(now: Admission, missing: list[str]) -> str:
-    undefined = [name for name in missing if name not in now.models]
-    down = [name for name in missing if name in now.models]
+def _why(models: Mapping[str, Model], missing: list[str]) -> str:
+    undefined = [name for name in missing if name not in models]
+    down = [name for name in missing if name in models]
     parts = []
     if undefined:
         parts.append(f"no Model defines {_and(undefined)}")
@@ -171,12 +180,12 @@ def _why(now: Admission, missing: list[str]) -> str:
     return f" ({'; '.join(parts)})"
 
 
-def _known(state: State, now: Admission, experiment: Experiment) -> bool:
+def _known(state: State, models: Mapping[str, Model], experiment: Experiment) -> bool:
     """Whether Envoy has a route for every candidate; what else changed may still be on its way."""
     wanted = {
         names.decided_route(experiment.name, candidate.name, protocol)
         for candidate in experiment.candidates
-        for protocol, speaks in _speaks(now.models.get(candidate.name))
+        for protocol, speaks in _speaks(models.get(candidate.name))
         if speaks
     }
     return wanted <= state.decided

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from extproc import names
 from extproc.wire.pb.extproc.slim import discovery_pb2 as pb
+from extproc.xds.redacted import redacted
 from extproc.xds.snapshot import Snapshot
 from extproc.xds.subscription import Accepted, Event, Refused, Request, Response, Subscription
 
@@ -132,7 +133,7 @@ class AdsService:
             message.version_info,
             message.response_nonce,
             tuple(message.resource_names),
-            (message.error_detail.message or "no reason given") if message.HasField("error_detail") else "",
+            (redacted(message.error_detail.message) or "no reason given") if message.HasField("error_detail") else "",
         )
         before = envoy.subscription.clusters
         self._answer(envoy, *envoy.subscription.receive(request))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from extproc.control.lifecycle import Draft, Lifecycle, Unchanged
@@ -59,6 +60,13 @@ class Changes:
             self._watchers.discard(watcher)
         return True
 
+    async def history(self, name: str) -> tuple[Revision, ...]:
+        """Every revision of an experiment, oldest first. Raises UnknownExperiment."""
+        revisions = await asyncio.to_thread(self.lifecycle.history, name)
+        if not revisions:
+            raise self.lifecycle.unknown(name)
+        return revisions
+
     async def keep_record(self) -> None:
         """Make the files' changes revisions, and forget stopped experiments in time, until cancelled."""
         while True:
@@ -66,15 +74,16 @@ class Changes:
                 try:
                     for draft in self.lifecycle.observe():
                         self.lifecycle.apply(await asyncio.to_thread(self.lifecycle.record, draft))
-                    self.lifecycle.sweep()
+                    for name in self.lifecycle.expired():
+                        await asyncio.to_thread(self.lifecycle.forget, name)
+                        self.lifecycle.drop(name)
                 except StoreUnwritable as error:
                     log.warning("a change is not in the history, routing goes on: %s", error)
-            try:
-                await asyncio.wait_for(self._files_changed.wait(), SWEEP)
-            except TimeoutError:
-                continue
-            finally:
-                self._files_changed.clear()
+            # Not asyncio.wait_for: Python 3.11's loses a cancellation that comes together with the event.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP):
+                    await self._files_changed.wait()
+            self._files_changed.clear()
 
     def _is_live(self, name: str) -> bool:
         state = self._plane.state

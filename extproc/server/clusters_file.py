@@ -19,10 +19,15 @@ NAME: Final = "clusters.json"
 
 
 def remember(state_dir: Path, clusters: Mapping[str, bytes]) -> None:
-    """Write serialised clusters by name; a failure is logged, since routing does not depend on it."""
+    """Write serialised clusters by name; a failure is logged, since routing does not depend on it.
+
+    Nobody else can read the file: a user's Cluster may hold a private key.
+    """
     text = json.dumps({name: base64.b64encode(body).decode() for name, body in clusters.items()})
     new = state_dir / f".{NAME}.new"
     try:
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
         new.write_text(text)
         os.replace(new, state_dir / NAME)  # noqa: PTH105 - atomic on POSIX, as its documentation promises
     except OSError as error:

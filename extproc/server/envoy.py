@@ -206,7 +206,8 @@ class EnvoyProcess:
         deadline = time.monotonic() + DRAIN
         while time.monotonic() < deadline:
             active = await self._ask("GET", "/stats?filter=^http.inference.downstream_rq_active$")
-            if active is None or active.endswith(": 0"):
+            # None: it is gone. Empty: it has no such number before the inference port is open.
+            if not active or active.endswith(": 0"):
                 return
             await asyncio.sleep(0.05)
         log.warning("requests are still under way after %s s", DRAIN)

@@ -5,9 +5,9 @@ and an Envoy that is still starting says nothing, since it does not know its clu
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import aiohttp
@@ -45,12 +45,11 @@ class ReadinessWatch:
         async with self._session() as session:
             while True:
                 await self._look(session)
-                try:
-                    await asyncio.wait_for(self._look_now.wait(), INTERVAL)
-                except TimeoutError:
-                    continue
-                finally:
-                    self._look_now.clear()
+                # Not asyncio.wait_for: Python 3.11's loses a cancellation that comes together with the event.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(INTERVAL):
+                        await self._look_now.wait()
+                self._look_now.clear()
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(self._admin, timeout=aiohttp.ClientTimeout(total=PATIENCE))
@@ -59,7 +58,7 @@ class ReadinessWatch:
         try:
             view: HealthView | None = await _ask(session)
             self._failures = 0
-        except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             self._failures += 1
             view = self._view if self._failures < FORGOTTEN else None
             if self._failures == FORGOTTEN and self._view is not None:

@@ -1,5 +1,6 @@
 """REST under /api/v1: what runs, and the changes to it. Errors are problem details (RFC 9457, `problem_details`)."""
 
+import asyncio
 import json
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from extproc.control.document import (
 from extproc.control.lifecycle import API, Author
 from extproc.control.plane import Plane
 from extproc.control.revisions import Action
-from extproc.control.status import model_statuses, statuses
+from extproc.control.status import ExperimentStatus, model_statuses, statuses
 from extproc.core.resources import Experiment
 from extproc.errors import InvalidResource, Problem, UnknownExperiment
 from extproc.server.changes import Changes
@@ -26,6 +27,7 @@ PLANE: Final = web.AppKey("plane", Plane)
 CHANGES: Final = web.AppKey("changes", Changes)
 
 BODY_MAX: Final = 1024 * 1024  # bytes of a request's body
+REVISION_DIGITS: Final = 18  # what SQLite can count
 
 routes: Final = web.RouteTableDef()
 
@@ -34,9 +36,10 @@ routes: Final = web.RouteTableDef()
 async def experiments(request: web.Request) -> web.Response:
     """Every experiment, and every problem of what the sources offer."""
     plane = request.app[PLANE]
-    names = {status.name for status in statuses(plane.state)} | request.app[CHANGES].lifecycle.stopped().keys()
+    found = {status.name: status for status in statuses(plane.state)}
+    names = found.keys() | request.app[CHANGES].lifecycle.stopped().keys()
     return _json({
-        "experiments": [_document(request, name) for name in sorted(names)],
+        "experiments": [_document(request, name, found.get(name)) for name in sorted(names)],
         "problems": [
             {
                 "source": report.origin,
@@ -53,14 +56,15 @@ async def experiments(request: web.Request) -> web.Response:
 @routes.get("/api/v1/experiments/{name}")
 async def experiment(request: web.Request) -> web.Response:
     """One experiment."""
-    return _json(_document(request, request.match_info["name"]))
+    return _json(_one(request, request.match_info["name"]))
 
 
 @routes.put("/api/v1/experiments/{name}")
 async def start(request: web.Request) -> web.Response:
     """Start or update; idempotent."""
     name = request.match_info["name"]
-    wanted = _experiment(name, await request.read(), request.content_type)
+    # Beside the event loop, which decides for Envoy meanwhile: a YAML body of 1 MiB takes seconds to read.
+    wanted = await asyncio.to_thread(_experiment, name, await _body(request), request.content_type)
     lifecycle = request.app[CHANGES].lifecycle
     expected = _expected(request)
     return await _change(request, name, lambda: lifecycle.start(wanted, _author(request), expected))
@@ -83,9 +87,9 @@ async def rollback(request: web.Request) -> web.Response:
         # A browser sends any other type from any page without asking first (Fetch standard, "CORS-safelisted").
         raise web.HTTPUnsupportedMediaType(text="send the revision as application/json")
     try:
-        body = json.loads(await request.read())
+        body = json.loads(await _body(request))
         number = body["revision"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidResource([Problem("revision", 'is missing: send {"revision": 3}')]) from error
     if not isinstance(number, int) or isinstance(number, bool):
         raise InvalidResource([Problem("revision", "must be a whole number")])
@@ -98,7 +102,7 @@ async def rollback(request: web.Request) -> web.Response:
 async def history(request: web.Request) -> web.Response:
     """Every revision, oldest first."""
     name = request.match_info["name"]
-    revisions = request.app[CHANGES].lifecycle.history(name)
+    revisions = await request.app[CHANGES].history(name)
     return _json({"name": name, "revisions": [revision_document(revision) for revision in revisions]})
 
 
@@ -117,13 +121,16 @@ async def _change(request: web.Request, name: str, judge: Any) -> web.Response:
             " one does (`extproc experiment status` shows what it waits for)"
         )
     started = draft is not None and draft.action is Action.STARTED
-    return _json({**_document(request, name), "changed": draft is not None}, status=201 if started else 200)
+    return _json({**_one(request, name), "changed": draft is not None}, status=201 if started else 200)
 
 
-def _document(request: web.Request, name: str) -> dict[str, Any]:
+def _one(request: web.Request, name: str) -> dict[str, Any]:
+    return _document(request, name, next((s for s in statuses(request.app[PLANE].state) if s.name == name), None))
+
+
+def _document(request: web.Request, name: str, status: ExperimentStatus | None) -> dict[str, Any]:
     plane, lifecycle = request.app[PLANE], request.app[CHANGES].lifecycle
     revision = lifecycle.revision(name)
-    status = next((status for status in statuses(plane.state) if status.name == name), None)
     if status is not None:
         document = experiment_document(status, revision)
     elif revision is not None and name in lifecycle.stopped():
@@ -131,6 +138,15 @@ def _document(request: web.Request, name: str) -> dict[str, Any]:
     else:
         raise lifecycle.unknown(name)
     return {**document, "events": [event_document(event) for event in plane.chronicle.of(name)]}
+
+
+async def _body(request: web.Request) -> bytes:
+    """The body. Raises HTTPBadRequest when it is not what its headers promise."""
+    try:
+        return await request.read()
+    except web.RequestPayloadError as error:
+        encoding = request.headers.get("Content-Encoding", "")
+        raise web.HTTPBadRequest(text=f"the body can't be read ({encoding or 'no'} content encoding)") from error
 
 
 def _experiment(name: str, body: bytes, content_type: str) -> Experiment:
@@ -159,7 +175,7 @@ def _expected(request: web.Request) -> int | None:
     tag = request.headers.get("If-Match", "").strip().strip('"')
     if not tag or tag == "*":
         return None
-    if not tag.isdecimal():
+    if not tag.isdecimal() or len(tag) > REVISION_DIGITS:
         raise InvalidResource([Problem("If-Match", f"{tag!r} is no revision: send a whole number")])
     return int(tag)
 

@@ -134,7 +134,8 @@ class Subscription:
         if request.error:
             if state.sent == state.acked or self.target is None:
                 return [], []
-            state.refused, state.sent = state.sent, ""
+            # Of a refused response Envoy may have taken the resources that are sound, so what it runs has no version.
+            state.refused, state.sent, state.acked = state.sent, "", ""
             return [], [Refused(self.target, request.type_url, request.error)]
         if not request.nonce:
             # The first request of a stream: the version is what this Envoy ran before we (re)started.

@@ -57,6 +57,15 @@ def test_80_columns_and_in_a_pipe_wide_is_as_wide_as_it_needs(
     assert capsys.readouterr().out.count("\n") == lines
 
 
+def test_a_narrow_terminal_loses_no_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = Table("NAME", "SPLIT", box=None, pad_edge=False)
+    table.columns[1].no_wrap = True
+    table.add_row("iris-ab", "x" * 60)
+    write_table(table, Output.TEXT)
+    assert capsys.readouterr().out.splitlines()[1].split() == ["iris-ab", "x" * 60]
+
+
 def test_nothing_in_a_text_is_read_as_markup_or_emoji(capsys: pytest.CaptureFixture[str]) -> None:
     write_table("[red]a[/red] :smile: :iris_1:", Output.TEXT)
     assert capsys.readouterr().out == "[red]a[/red] :smile: :iris_1:\n"

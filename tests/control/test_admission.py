@@ -141,6 +141,23 @@ def test_two_experiments_may_swap_their_defaults_in_one_change() -> None:
     assert (running(after)["x"].default, running(after)["y"].default) == ("wine", "iris")
 
 
+def test_who_fails_to_change_its_default_keeps_the_old_one_against_a_newcomer() -> None:
+    first = admit(NOTHING, [valid("a", experiment("x", "iris"), experiment("y", "wine"))])
+    newcomer = experiment("new", "iris")
+    after = admit(first, [valid("0", newcomer), valid("a", experiment("x", "wine"), experiment("y", "wine"))])
+    assert running(after) == {"x": experiment("x", "iris"), "y": experiment("y", "wine")}
+    assert {(r.name, r.kept) for r in after.reports} == {("x", True), ("new", False)}
+
+
+def test_a_default_that_several_reach_for_goes_to_the_first_and_each_other_keeps_its_own() -> None:
+    first = admit(NOTHING, [valid("a", experiment("x", "iris"), experiment("y", "wine"), experiment("z"))])
+    after = admit(
+        first, [valid("a", experiment("x", "new"), experiment("y", "new"), experiment("z", "wine"), experiment("w"))]
+    )
+    assert {n: e.default for n, e in running(after).items()} == {"x": "new", "y": "wine", "z": "", "w": ""}
+    assert {(r.name, r.kept) for r in after.reports} == {("y", True), ("z", True)}
+
+
 def test_a_default_is_free_once_its_owner_is_gone() -> None:
     first = admit(NOTHING, [valid("a", experiment("x", "iris"), experiment("y", "iris"))])
     assert set(running(admit(first, [valid("a", experiment("y", "iris"))]))) == {"y"}
@@ -152,6 +169,21 @@ def test_a_cluster_must_not_bear_the_name_of_a_model_with_endpoints() -> None:
     assert set(after.admitted) == {(Kind.MODEL, "iris")}
     assert "choose another name" in only(after).problems[0].message
     assert admit(NOTHING, [valid("a", Model("iris", cluster="iris"), cluster)]).reports == ()
+
+
+def test_a_cluster_that_was_there_first_is_not_lost_to_a_new_model() -> None:
+    cluster = PassThrough(Kind.CLUSTER, "own", {"name": "own"})
+    user = Model("iris", cluster="own")
+    first = admit(NOTHING, [valid("a", cluster, user)])
+    after = admit(first, [valid("a", cluster, user, model("own"))])
+    assert set(after.admitted) == {(Kind.CLUSTER, "own"), (Kind.MODEL, "iris")}
+    assert (only(after).kind, only(after).name) == (Kind.MODEL, "own")
+    before = Model("own", cluster="own")
+    kept = admit(admit(NOTHING, [valid("a", cluster, before)]), [valid("a", cluster, model("own"))])
+    assert kept.admitted[Kind.MODEL, "own"].resource == before
+    assert only(kept).kept
+    again = admit(kept, [valid("a", cluster, model("own"))])
+    assert again.admitted == kept.admitted
 
 
 def test_envoys_own_resources_are_judged_by_those_who_know_them() -> None:

@@ -44,3 +44,11 @@ def test_a_model_is_looked_up_by_the_cluster_of_its_protocol() -> None:
     assert not view.ready(model, "grpc")
     assert view.ready(Model("wine", cluster="own"), "http")
     assert not view.ready(Model("warming", endpoints=AT), "http")
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], "ok", {"cluster_statuses": 1}, {"cluster_statuses": [{}]}, {"cluster_statuses": [[]]}]
+)
+def test_what_is_no_answer_of_envoys_says_so(answer: object) -> None:
+    with pytest.raises(ValueError, match="admin"):
+        read_clusters(answer)

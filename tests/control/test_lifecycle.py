@@ -153,6 +153,17 @@ def test_the_changes_of_files_are_observed_once(stage: Stage) -> None:
     assert stage.running() == set()
 
 
+def test_what_a_file_has_just_given_up_is_started_not_unchanged(stage: Stage) -> None:
+    stage.plane.offer(FILES, [valid("trials.json", trial())])
+    (draft,) = stage.lifecycle.observe()
+    stage.make(draft)
+    stage.plane.offer(FILES, [])
+    assert isinstance(stage.lifecycle.roll_back("ab", 1, NOBODY), Draft)
+    stage.start(trial())
+    assert stage.running() == {"ab"}
+    assert stage.lifecycle.observe() == []
+
+
 def test_an_api_experiment_beats_a_file_s_claim_also_after_a_restart(stage: Stage) -> None:
     stage.start(trial())
     stage.plane.offer(FILES, [valid("trials.json", trial(weight=7))])
@@ -165,13 +176,15 @@ def test_a_stopped_experiment_is_listed_for_its_time_and_then_forgotten(stage: S
     stage.start(trial())
     stage.make(stage.lifecycle.stop("ab", NOBODY))
     stage.at += timedelta(hours=23)
-    stage.lifecycle.sweep()
+    assert stage.lifecycle.expired() == []
     assert set(stage.lifecycle.stopped()) == {"ab"}
     stage.at += timedelta(hours=2)
-    stage.lifecycle.sweep()
+    (name,) = stage.lifecycle.expired()
+    stage.lifecycle.forget(name)
+    stage.lifecycle.drop(name)
     assert stage.lifecycle.stopped() == {}
-    with pytest.raises(UnknownExperiment):
-        stage.lifecycle.history("ab")
+    assert stage.lifecycle.history("ab") == ()
+    assert stage.lifecycle.revision("ab") is None
     stage.start(trial())
     assert stage.lifecycle.history("ab")[0].number == 3  # numbers never repeat
 

@@ -1,5 +1,6 @@
 """What should run and what does, through events: offers, acceptance, refusals, health."""
 
+import time
 from typing import Any
 
 from extproc.control.health import HealthView
@@ -11,6 +12,7 @@ from extproc.core.resources import (
     Experiment,
     Kind,
     Mirror,
+    Model,
     PassThrough,
     Resource,
     WhenUnavailable,
@@ -19,6 +21,8 @@ from extproc.core.table import Outcome
 from extproc.names import decided_route
 from tests.control.test_admission import invalid, model, valid
 
+CLUSTERS = Kind.CLUSTER.value
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ALL = frozenset(decided_route("iris-ab", c, "http") for c in ("iris", "iris2"))
 
 
@@ -118,9 +122,19 @@ def cluster(name: str, version: int = 1) -> PassThrough:
     return PassThrough(Kind.CLUSTER, name, {"name": name, "version": version})
 
 
+def test_a_cluster_without_hosts_of_its_own_is_not_called_down() -> None:
+    """Envoy lists no host of an aggregate cluster: what is not known is not "not ready"."""
+    kinds: list[dict[str, Any]] = [{"cluster_type": {"name": "envoy.clusters.aggregate"}}, {"type": "ORIGINAL_DST"}]
+    for kind in [*kinds, {"type": "EDS"}]:
+        own = PassThrough(Kind.CLUSTER, "own", {"name": "own", **kind})
+        state = healthy(run(own, Model("iris", cluster="own")), HealthView({"own": False}))
+        assert [m.ready for m in model_statuses(state)] == [kind in kinds], kind
+    assert [m.ready for m in model_statuses(offer(state, Model("iris", cluster="own")))] == [False]
+
+
 def test_envoy_s_refusal_sets_aside_only_what_it_names() -> None:
     state = offer(run(*MODELS, trial()), *MODELS, trial(3, 4), cluster("own"), cluster("other"))
-    state = refused(state, state.effective, "Error adding/updating cluster(s) own: no endpoints")
+    state = refused(state, state.effective, CLUSTERS, "Error adding/updating cluster(s) own: no endpoints")
     assert (Kind.CLUSTER, "own") not in state.effective.admitted
     assert (Kind.CLUSTER, "other") in state.effective.admitted
     assert [c.weight for c in next(state.effective.experiments).candidates] == [3, 4]
@@ -132,7 +146,7 @@ def test_envoy_s_refusal_sets_aside_only_what_it_names() -> None:
 def test_a_refused_change_keeps_the_version_that_envoy_runs_until_it_is_changed_again() -> None:
     state = run(cluster("own", 1))
     state = offer(state, cluster("own", 2))
-    state = refused(state, state.effective, "cluster own: bad")
+    state = refused(state, state.effective, CLUSTERS, "cluster own: bad")
     assert state.effective.admitted[Kind.CLUSTER, "own"].resource == cluster("own", 1)
     assert state.reports[0].kept
     state = offer(state, cluster("own", 2))
@@ -144,13 +158,13 @@ def test_a_refused_change_keeps_the_version_that_envoy_runs_until_it_is_changed_
 
 def test_a_refusal_that_names_nobody_sets_aside_envoys_own_resources_first() -> None:
     state = offer(run(*MODELS, trial()), *MODELS, trial(3, 4), cluster("own"))
-    state = refused(state, state.effective, "something is wrong somewhere")
+    state = refused(state, state.effective, CLUSTERS, "something is wrong somewhere")
     assert set(state.refusals) == {(Kind.CLUSTER, "own")}
 
 
 def test_a_refusal_names_whole_names_only() -> None:
     state = offer(run(), cluster("own"), cluster("own-b"))
-    state = refused(state, state.effective, "bad cluster own-b")
+    state = refused(state, state.effective, CLUSTERS, "bad cluster own-b")
     assert set(state.refusals) == {(Kind.CLUSTER, "own-b")}
 
 
@@ -158,6 +172,35 @@ def test_a_refusal_that_no_resource_explains_is_shown_as_the_reason() -> None:
     state = run(*MODELS, decided=frozenset())
     state = offer(state, *MODELS, trial())
     state = accepted(state, state.effective, frozenset())
-    state = refused(state, state.effective, "cannot bind '0.0.0.0:9000': Address already in use")
+    state = refused(state, state.effective, LISTENER, "cannot bind '0.0.0.0:9000': Address already in use")
     assert state.refusals == {}
     assert "Address already in use" in only(state).reason
+
+
+def test_a_listener_that_envoy_refuses_is_no_resource_s_fault() -> None:
+    """Not even when nothing was accepted before, and Envoy's words happen to hold a model's name."""
+    state = offer(State(), *MODELS, model("bind"), trial(), cluster("own"))
+    state = refused(state, state.effective, LISTENER, "cannot bind '0.0.0.0:9000': Address already in use")
+    assert state.refusals == {}
+    assert state.complaint == "cannot bind '0.0.0.0:9000': Address already in use"
+
+
+def test_only_what_a_type_is_built_from_can_be_refused_with_it() -> None:
+    state = offer(State(), *MODELS, trial(), cluster("own"))
+    state = refused(state, state.effective, Kind.ROUTES.value, "cluster own is not what iris-ab expects")
+    assert set(state.refusals) == {(Kind.EXPERIMENT, "iris-ab")}
+
+
+def test_the_work_for_all_statuses_grows_with_their_number_alone() -> None:
+    """They are made at every event, in the thread that decides: eight times as many may not take sixty times."""
+
+    def took(number: int) -> float:
+        names = [f"m{i}" for i in range(number)]
+        trials = [Experiment(f"x-{name}", (Candidate(name, 1),), name) for name in names]
+        state = run(*(model(name) for name in names), *trials)
+        began = time.perf_counter()
+        assert len(list(statuses(state))) == number
+        return time.perf_counter() - began
+
+    small, large = (min(took(number) for _ in range(3)) for number in (200, 1600))
+    assert large < 30 * small

@@ -71,9 +71,11 @@ class Stage:
         new.write_text(json.dumps({"version_info": "1", "resources": wanted}))
         new.rename(self.file)
 
-    def start(self, topology: Literal["up", "serve"] = "up", *, envoy_first: bool = False) -> None:
-        """Start extproc and Envoy, and wait until both serve."""
-        options = ("--resources", self.file)
+    def start(
+        self, topology: Literal["up", "serve"] = "up", *more: str, envoy_first: bool = False, live: bool = True
+    ) -> None:
+        """Start extproc, with `more` flags, and Envoy, and wait until both serve, Envoy only if it shall go `live`."""
+        options: tuple[str | Path, ...] = ("--resources", self.file, *more)
         if topology == "up":
             self.extproc = self._stack.enter_context(
                 RunningExtproc.start(["up", *options, "--envoy-concurrency", "1"], self.directory)
@@ -87,7 +89,8 @@ class Stage:
         self.extproc = self._stack.enter_context(RunningExtproc.start(["serve", *options, *flags], self.directory))
         if self.envoy is None:
             self.envoy = self._start_envoy(bootstrap, ports["--envoy-admin-port"])
-        self.envoy.wait_live()
+        if live:
+            self.envoy.wait_live()
 
     def _start_envoy(self, bootstrap: dict[str, Any], admin_port: int) -> RunningEnvoy:
         return self._stack.enter_context(RunningEnvoy(bootstrap, self.directory, admin_port=admin_port))

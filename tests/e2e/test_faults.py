@@ -4,6 +4,7 @@ extproc is a process of its own here, beside an Envoy started from the rendered 
 """
 
 import signal
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -147,6 +148,26 @@ def test_envoy_restarted(beside: Stage) -> None:
     check_split(run_load(url(beside), 1000))
     kept = run_load(url(beside), 100, headers={"x-seldon-route": IRIS2})
     assert kept.by_route == {IRIS2: 100}, str(kept)
+
+
+def test_a_port_that_is_taken_is_told_and_costs_no_resource(stage: Stage) -> None:
+    """Envoy refuses the listener. The port is free again when Envoy is started anew, and all is as it was written."""
+    stage.write(TRIAL)
+    with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104 (where the listener is)
+        stage.start("serve", "--inference-port", str(taken.getsockname()[1]), live=False)
+        eventually(
+            lambda: stage.status("iris-ab")["reason"],
+            within=20,
+            saying="the reason is Envoy's own",
+            until=lambda reason: "Address already in use" in reason,
+        )
+        assert stage.status("iris-ab")["state"] == "PENDING"
+        assert len(stage.extproc.admin("/api/v1/models").json["models"]) == 3
+    assert stage.envoy is not None
+    stage.envoy.restart()
+    stage.envoy.wait_live()
+    stage.wait_state("iris-ab")
+    assert run_load(url(stage), 100).failed == 0
 
 
 def test_envoy_may_start_first(stage: Stage) -> None:

@@ -112,8 +112,8 @@ async def test_a_refusal_is_heard_with_envoys_message(running: Running, channel:
     current = snapshot("a/x")
     running.service.publish(current)
     envoy = Envoy(channel)
-    await envoy.ack(await envoy.ask(CLUSTER), "cluster iris: no such thing")
-    await until_heard(running, Refused(current, CLUSTER, "cluster iris: no such thing"))
+    await envoy.ack(await envoy.ask(CLUSTER), 'cluster iris: no such thing goo.gle/debugstr\nkey: "SECRET"')
+    await until_heard(running, Refused(current, CLUSTER, 'cluster iris: no such thing key: "…"'))
     assert running.service.decided() == frozenset()
 
 

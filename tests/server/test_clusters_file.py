@@ -1,6 +1,7 @@
 """What Envoy runs, kept across a restart; a file that can't be used is as good as none."""
 
 import logging
+import stat
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,9 @@ def test_a_directory_that_is_gone_is_told(tmp_path: Path, caplog: pytest.LogCapt
     caplog.set_level(logging.WARNING)
     remember(tmp_path / "gone", {"iris": b""})
     assert "can't be kept" in caplog.text
+
+
+def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+    (tmp_path / f".{NAME}.new").touch(mode=0o644)  # left by one that was killed
+    remember(tmp_path, {"iris": b"with a private key"})
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600

@@ -104,6 +104,17 @@ async def test_a_request_that_never_ends_does_not_keep_it(
     assert "requests are still under way after 0.3 s" in caplog.messages
 
 
+async def test_one_that_has_no_inference_port_yet_has_no_requests_under_way(
+    stub: ModelServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = Embedded(stub, tmp_path, more={"static_resources": {}})
+    try:
+        await eventually_async(lambda: running.times_ready, within=20, saying="Envoy is up", until=(1).__eq__)
+    finally:
+        await running.end()
+    assert not [message for message in caplog.messages if "under way" in message]
+
+
 async def test_its_log_is_passed_on_by_level_and_component(
     stub: ModelServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
+from aiohttp import web
 
 from extproc.control.health import HealthView
 from extproc.server.readiness import ReadinessWatch
@@ -51,3 +52,33 @@ async def test_a_real_envoy_tells_who_is_up_and_its_absence_tells_nothing(
         await until(views, None)
         envoy.restart()
         await until(views, HealthView({"iris": True}))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"[]", "application/json"), (b"<html>", "text/html"), (b"\xff\xfe", "application/json"), (b"", "text/plain")],
+)
+async def test_somebody_else_at_that_port_tells_nothing_and_ends_nothing(body: bytes, kind: str) -> None:
+    asked = 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.Response(body=body, content_type=kind)
+
+    application = web.Application()
+    application.router.add_get("/{any:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    views: Views = []
+    watch = ReadinessWatch(f"http://127.0.0.1:{runner.addresses[0][1]}", views.append)
+    task = asyncio.create_task(watch.run())
+    try:
+        await eventually_async(lambda: asked, within=5, saying="it is asked on and on", until=lambda n: n > 3)
+        assert (task.done(), views) == (False, [])
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await runner.cleanup()

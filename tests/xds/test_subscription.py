@@ -182,6 +182,19 @@ def test_a_refusal_is_told_once_and_the_next_snapshot_does_not_carry_what_was_re
     assert "foreign" not in dict(envoy.received)[CLUSTER] or envoy.held[CLUSTER].keys() == {"iris"}
 
 
+def test_what_envoy_may_have_taken_of_a_refused_response_is_taken_back() -> None:
+    """Envoy adds the sound clusters of a response it refuses, so its last ACK does not say what it runs."""
+    subscription, envoy = Subscription(), ModelEnvoy(refuses="bad")
+    good = snapshot({"iris": "1"})
+    subscription.set_snapshot(good)
+    connect(subscription, envoy)
+    settle(subscription, envoy, *subscription.set_snapshot(snapshot({"iris": "2", "foreign": "bad"})))
+    envoy.held[CLUSTER]["iris"] = b"2"
+    again = snapshot({"iris": "1"})
+    assert settle(subscription, envoy, *subscription.set_snapshot(again)) == [Accepted(again)]
+    assert envoy.held[CLUSTER] == {"iris": b"1"}
+
+
 def test_an_answer_to_an_overtaken_response_is_ignored() -> None:
     subscription, envoy = Subscription(), ModelEnvoy()
     subscription.set_snapshot(snapshot({"iris": "1"}))
