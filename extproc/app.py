@@ -137,7 +137,11 @@ class App:
             await self._stale.wait()
             self._stale.clear()
             world, effective = self._plane.blueprint()
-            snapshot = await asyncio.to_thread(build, world, options)
+            try:
+                snapshot = await asyncio.to_thread(build, world, options)
+            except Exception:  # a bug of ours, and no reason to stop deciding
+                log.exception("the configuration can't be built; Envoy keeps its last one")
+                continue
             self._plane.built(snapshot, effective)
             self._ads.publish(snapshot)
 

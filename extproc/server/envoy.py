@@ -145,7 +145,9 @@ class EnvoyProcess:
             "--disable-hot-restart",
             *("--log-format", "%l %n %v", "--log-level", "info"),
             # While extproc is away Envoy would warn of each request that it decides by itself.
-            *("--component-log-level", "ext_proc:error"),
+            # And of a resource that it refuses it would print everything, private keys included; what is wrong with it
+            # comes over ADS as well.
+            *("--component-log-level", "ext_proc:error,config:error"),
             # Draining tells every client at once, not some of them over ten minutes.
             *("--drain-strategy", "immediate", "--drain-time-s", str(int(DRAIN))),
             *(("--concurrency", str(self.options.concurrency)) if self.options.concurrency else ()),

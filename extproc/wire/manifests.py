@@ -42,6 +42,10 @@ def read(text: str | bytes, origin: str, *, untyped: bool = False) -> Document:
         documents = syntax.documents(text, origin)
     except Unreadable as unreadable:
         return Document(origin, problems=(Problem("", str(unreadable)),))
+    if all(value is None for value in documents):
+        # What a truncation, a full disk or `>` leaves behind; nobody stops everything by it.
+        empty = 'is empty: write {"resources": []} if nothing shall run'
+        return Document(origin, problems=(Problem("", empty),))
     single = len(documents) == 1
     offers: list[Offer] = []
     for number, value in enumerate(documents, start=1):

@@ -9,12 +9,14 @@ from typing import Final
 import pytest
 
 from extproc.server.ext_proc import ExtProc
+from extproc.wire.ext_proc import NEUTRAL
 from tests.fixtures.ext_proc import captured
 from tests.harness.waiting import eventually_async
 from tests.server.exchange import FIRST, PUBLISHED, answers, connected, counting, on_uvloop, reply, serving
 from tests.server.http2 import Http2
 
 NO_TOKEN = captured("intercepted-no-token")
+BODY = captured("every-phase-request_body")
 STREAMS: Final = 10_000
 CONNECTIONS: Final = 4
 PER_STREAM: Final = 64 * 1024  # bytes; about 25 kB are used
@@ -46,14 +48,14 @@ async def test_ten_thousand_open_streams_are_answered_and_forgotten() -> None:
             clients = [await stack.enter_async_context(Http2.connect(server.port)) for _ in range(CONNECTIONS)]
             for _ in range(STREAMS // CONNECTIONS):
                 for client in clients:
-                    await client.send(client.open(), NO_TOKEN)
+                    await client.send(client.open(), BODY)
             await eventually_async(
                 lambda: sum(len(client.data) for client in clients),
                 within=PATIENCE,
                 saying="every stream is answered",
                 until=STREAMS.__eq__,
             )
-            length = FRAME_HEAD + len(reply(FIRST))
+            length = FRAME_HEAD + len(NEUTRAL["request_body"])
             assert {count for client in clients for count in client.data.values()} == {length}
             assert not any(client.resets or client.goaway for client in clients)
             # All are still open, and one more is served.

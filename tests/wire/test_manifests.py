@@ -61,9 +61,17 @@ versionInfo: "7"
     assert not any(offer.problems for offer in document.offers)
 
 
-@pytest.mark.parametrize("text", ["", " \n", "# a comment\n", "---\n", "---\n---\n", "null", "{}", '{"resources": []}'])
-def test_a_file_without_resources_is_no_mistake(text: str) -> None:
+@pytest.mark.parametrize("text", ["{}", '{"resources": []}', "[]"])
+def test_a_file_that_says_that_it_has_no_resources_is_no_mistake(text: str) -> None:
     assert read(text, "empty.yaml") == Document("empty.yaml")
+
+
+@pytest.mark.parametrize("text", ["", " \n", "# a comment\n", "---\n", "---\n---\n", "null"])
+def test_a_file_without_any_content_is_a_mistake(text: str) -> None:
+    """A truncation must not stop everything: with a problem of the whole file its last good version stays."""
+    document = read(text, "empty.yaml")
+    assert document.offers == ()
+    assert "is empty" in document.problems[0].message
 
 
 def test_envoys_own_resources_pass_through_as_they_are() -> None:
