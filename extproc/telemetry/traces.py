@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
-from opentelemetry.trace import Span, SpanKind, Tracer
+from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from extproc import __version__
@@ -36,6 +36,7 @@ _FLAGS: Final = slice(
     53, 55
 )  # of a traceparent, in every version: https://www.w3.org/TR/trace-context/#traceparent-header
 _SAMPLED: Final = 1
+_MANTISSA: Final = 53  # bits of a float: more would round the largest draws up to 1
 
 log: Final = logging.getLogger(__name__)
 
@@ -93,27 +94,31 @@ class Traces:
 
 
 class RouteSpan:
-    """One stream's span."""
+    """One stream's span. The SDK needs 100 µs for it, so it is made at its end, when nobody waits any more."""
 
-    __slots__ = ("_span",)
+    __slots__ = ("_attributes", "_metadata", "_start", "_tracer")
 
     def __init__(self, tracer: Tracer, metadata: Metadata) -> None:
-        parent = _PARENT.extract({key: value for key, value in metadata if isinstance(value, str)})
-        self._span: Final[Span] = tracer.start_span(SPAN, parent, SpanKind.SERVER)
+        self._tracer: Final = tracer
+        self._metadata: Final = metadata
+        self._start: Final = time.time_ns()
+        self._attributes: dict[str, str | float] = {}
 
     def decided(self, decision: Decision, draw: int) -> None:
-        """Say what was decided; `draw` in [0, 2^64) is told as the share of it that lies below."""
-        self._span.set_attributes(
-            {
-                "experiment.name": decision.experiment,
-                "experiment.candidate": decision.candidate,
-                "experiment.outcome": decision.outcome.value,
-                "experiment.draw": draw / 2**DRAW_BITS,
-            }
-        )
+        """Say what was decided; `draw` in [0, 2^64) is told as a number in [0, 1)."""
+        self._attributes = {
+            "experiment.name": decision.experiment,
+            "experiment.candidate": decision.candidate,
+            "experiment.outcome": decision.outcome.value,
+            "experiment.draw": (draw >> DRAW_BITS - _MANTISSA) / 2**_MANTISSA,
+        }
 
     def end(self) -> None:
-        self._span.end()
+        """The stream is over."""
+        over = time.time_ns()
+        parent = _PARENT.extract({key: value for key, value in self._metadata if isinstance(value, str)})
+        span = self._tracer.start_span(SPAN, parent, SpanKind.SERVER, self._attributes, start_time=self._start)
+        span.end(over)
 
 
 class Drops:
@@ -147,7 +152,7 @@ class Drops:
     def _say(self) -> None:
         self._said, self._said_at = self.count, time.monotonic()
         log.warning(
-            "traces: %d spans dropped so far, %s does not take them fast enough: %s",
+            "traces: %d spans dropped so far on their way to %s: %s",
             self.count,
             self._collector,
             self._reason.text or "the queue is full",

@@ -4,12 +4,14 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
 
 from tests.conftest import show_on_failure
 from tests.e2e.stage import Stage, experiment
+from tests.harness.jaeger import RunningJaeger, jaeger_binary
 from tests.harness.load import run_load
 from tests.harness.otlp import Collector, Span
 from tests.harness.statistics import binomial_interval
@@ -86,7 +88,7 @@ def line(span: Span) -> str:
     return " ".join(words)
 
 
-def shown(collector: Collector, trace: str, wanted: list[str]) -> tuple[Span, ...]:
+def shown(collector: Collector | RunningJaeger, trace: str, wanted: list[str]) -> tuple[Span, ...]:
     """Wait until the trace has exactly this tree."""
     eventually(
         lambda: tree(collector.trace(trace)),
@@ -106,6 +108,18 @@ def decided(token: str, candidate: str, reason: str, asked_for: str = "iris-ab")
         f"    {EXTPROC}: extproc.route SERVER candidate={candidate} name={asked_for} outcome={reason}",
         f"  {ENVOY}: router {candidate} egress CLIENT {tags}",
     ]
+
+
+def copied() -> list[str]:
+    """The tree of a request to the experiment whose every request is copied."""
+    tree = decided(":iris_1:", "iris", "weighted", "copied")
+    copy = "mirror=iris3 name=copied route=:iris3_1:"
+    tree[3:3] = [
+        f"  {ENVOY}: mirror CLIENT",
+        f"    {ENVOY}: ingress SERVER {copy}",
+        f"      {ENVOY}: router iris3 egress CLIENT {copy}",
+    ]
+    return tree
 
 
 def candidate_of(token: str) -> str:
@@ -140,14 +154,7 @@ def test_a_copy_is_in_the_trace_of_its_original(stage: Stage, collector: Collect
         "/v2/models/copied/infer", headers={"traceparent": header, "seldon-model": "copied.experiment"}
     )
     assert answer.status == 200
-    wanted = decided(":iris_1:", "iris", "weighted", "copied")
-    copy = "mirror=iris3 name=copied route=:iris3_1:"
-    wanted[3:3] = [
-        f"  {ENVOY}: mirror CLIENT",
-        f"    {ENVOY}: ingress SERVER {copy}",
-        f"      {ENVOY}: router iris3 egress CLIENT {copy}",
-    ]
-    spans = shown(collector, trace, wanted)
+    spans = shown(collector, trace, copied())
     (request,) = stage.iris3.requests
     (upstream,) = (span for span in spans if span.name == "router iris3 egress")
     assert request.header("traceparent") == f"00-{trace}-{upstream.id}-01"
@@ -224,6 +231,22 @@ def test_a_share_of_all_requests_over_http(open_stage: Callable[[], Stage]) -> N
         assert {span.service for span in collector.spans} == {"trial", "trial-envoy"}
         assert {span.resource.get("deployment.environment.name") for span in collector.spans} == {"test"}
         assert {headers.get("x-tenant") for headers in collector.headers} == {"lab 1"}
+
+
+@pytest.mark.skipif(not jaeger_binary(), reason="no Jaeger: put `jaeger` on PATH or name it in JAEGER_BIN")
+def test_jaeger_shows_the_same_tree(open_stage: Callable[[], Stage], tmp_path: Path) -> None:
+    with RunningJaeger(tmp_path) as jaeger:
+        stage = open_stage()
+        stage.write(PLAIN, MIRRORED)
+        stage.start("serve", "--otlp-endpoint", f"127.0.0.1:{jaeger.port}", environment=SOON, runtime=RUNTIME)
+        for name in ("iris-ab", "copied"):
+            stage.wait_state(name)
+        trace, header = traceparent()
+        token = stage.infer(headers={"traceparent": header}).headers["x-seldon-route"]
+        shown(jaeger, trace, decided(token, candidate_of(token), "weighted"))
+        trace, header = traceparent()
+        stage.infer(headers={"traceparent": header, "seldon-model": "copied.experiment"})
+        shown(jaeger, trace, copied())
 
 
 @pytest.mark.parametrize("how", ["down", "hung"])

@@ -71,6 +71,16 @@ def test_a_span_tells_the_decision_below_its_parent(quick: None) -> None:
     assert ours.dropped == 0
 
 
+def test_the_largest_draw_is_told_as_less_than_one(quick: None) -> None:
+    with Collector() as collector, traces(collector.port) as ours:
+        span = ours.begin(SAMPLED)
+        assert span
+        span.decided(DECISION, 2**64 - 1)
+        span.end()
+        (got,) = eventually(lambda: collector.spans, within=10, saying="the span")
+    assert 0.999 < got.tags["experiment.draw"] < 1
+
+
 @pytest.mark.parametrize(
     "metadata",
     [
