@@ -45,6 +45,7 @@ class Tracing:
     def given(cls, endpoint: str, ratio: float | None, environment: Mapping[str, str]) -> Self | None:
         """What the two flags ask for, and OpenTelemetry's variables where they say nothing; None for no traces.
 
+        Without an endpoint there are none: its variables may be meant for the other programs of a host or a pod.
         Raises InvalidSettings. Variables: https://opentelemetry.io/docs/specs/otel/protocol/exporter/ and
         https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
         """
@@ -53,18 +54,14 @@ class Tracing:
             """The first of these that is set; an empty variable counts as unset, as the specification has it."""
             return next((environment[name].strip() for name in variables if environment.get(name, "").strip()), "")
 
-        as_it_is = "" if endpoint else read("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-        url = endpoint or as_it_is or read("OTEL_EXPORTER_OTLP_ENDPOINT")
-        if not url or read("OTEL_SDK_DISABLED").lower() == "true" or read("OTEL_TRACES_EXPORTER") == "none":
+        if not endpoint or read("OTEL_SDK_DISABLED").lower() == "true" or read("OTEL_TRACES_EXPORTER") == "none":
             return None
-        host, port, path = _collector(url)
+        host, port, path = _collector(endpoint)
         attributes = _pairs(read("OTEL_RESOURCE_ATTRIBUTES"))
         service = read("OTEL_SERVICE_NAME") or attributes.pop("service.name", "") or "extproc"
         attributes.pop("service.name", None)
         if not _speaks_http(read("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"), port):
             path = ""
-        elif as_it_is:
-            path = path or "/"
         elif not path.endswith(OTLP_PATH):
             path = path.rstrip("/") + OTLP_PATH
         return cls(

@@ -9,12 +9,9 @@ from extproc.errors import InvalidSettings
 from extproc.settings import Tracing
 
 OTLP = "OTEL_EXPORTER_OTLP_"
-ON = {f"{OTLP}ENDPOINT": "http://c:4317"}
 
 
-def given(
-    endpoint: str = "", ratio: float | None = None, environment: Mapping[str, str] | None = None
-) -> Tracing | None:
+def given(endpoint: str, ratio: float | None = None, environment: Mapping[str, str] | None = None) -> Tracing | None:
     return Tracing.given(endpoint, ratio, environment or {})
 
 
@@ -48,39 +45,32 @@ def test_an_endpoint_that_is_none_is_refused(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "environment",
+    ("endpoint", "environment"),
     [
-        {},
-        {f"{OTLP}ENDPOINT": " "},
-        {**ON, "OTEL_SDK_DISABLED": "True"},
-        {**ON, "OTEL_TRACES_EXPORTER": "none"},
-        {"OTEL_SERVICE_NAME": "x", "OTEL_TRACES_SAMPLER": "always_on"},
+        ("", {}),
+        ("", {f"{OTLP}ENDPOINT": "https://c:4317", f"{OTLP}TRACES_ENDPOINT": "c", "OTEL_TRACES_SAMPLER": "always_on"}),
+        ("c:4317", {"OTEL_SDK_DISABLED": "True"}),
+        ("c:4317", {"OTEL_TRACES_EXPORTER": "none"}),
     ],
 )
-def test_without_an_endpoint_or_switched_off_there_are_no_traces(environment: dict[str, str]) -> None:
-    assert given(environment=environment) is None
+def test_without_an_endpoint_or_switched_off_there_are_no_traces(endpoint: str, environment: dict[str, str]) -> None:
+    assert given(endpoint, 1.0, environment) is None
 
 
 @pytest.mark.parametrize(
-    ("environment", "url"),
+    ("endpoint", "environment", "url"),
     [
-        (ON, "http://c:4317"),
-        ({**ON, f"{OTLP}TRACES_ENDPOINT": "http://d:4317"}, "http://d:4317"),
-        ({f"{OTLP}ENDPOINT": "http://c:4318"}, "http://c:4318/v1/traces"),
-        ({f"{OTLP}TRACES_ENDPOINT": "http://c:4318"}, "http://c:4318/"),  # taken as it is
-        ({f"{OTLP}TRACES_ENDPOINT": "http://c:4318/mine"}, "http://c:4318/mine"),
-        ({**ON, f"{OTLP}PROTOCOL": "http/protobuf"}, "http://c:4317/v1/traces"),
-        ({f"{OTLP}ENDPOINT": "http://c:4318", f"{OTLP}PROTOCOL": "grpc"}, "http://c:4318"),
-        ({**ON, f"{OTLP}PROTOCOL": "grpc", f"{OTLP}TRACES_PROTOCOL": "http/protobuf"}, "http://c:4317/v1/traces"),
+        ("c:4317", {f"{OTLP}ENDPOINT": "http://d:4318", f"{OTLP}TRACES_ENDPOINT": "http://e:4318"}, "http://c:4317"),
+        ("c:4317", {f"{OTLP}PROTOCOL": "http/protobuf"}, "http://c:4317/v1/traces"),
+        ("c:4318", {f"{OTLP}PROTOCOL": "grpc"}, "http://c:4318"),
+        ("c:4318", {f"{OTLP}PROTOCOL": "http/protobuf", f"{OTLP}TRACES_PROTOCOL": "grpc"}, "http://c:4318"),
+        ("c:4318", {f"{OTLP}TRACES_PROTOCOL": " "}, "http://c:4318/v1/traces"),
     ],
 )
-def test_the_variables_of_the_exporter(environment: dict[str, str], url: str) -> None:
-    tracing = given(environment=environment)
+def test_the_variables_of_the_exporter(endpoint: str, environment: dict[str, str], url: str) -> None:
+    tracing = given(endpoint, None, environment)
     assert tracing
     assert tracing.url == url
-    flag = given("f:4317", None, {**environment, f"{OTLP}PROTOCOL": "grpc", f"{OTLP}TRACES_PROTOCOL": ""})
-    assert flag
-    assert flag.url == "http://f:4317", "the flag goes before the variables"
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--otlp-endpoint",
         default="",
         help="An OpenTelemetry collector that takes traces: host:4317 or http://host:4317 over gRPC, http://host:4318"
-        " over HTTP. The OTEL_… variables count as well.",
+        " over HTTP. What OpenTelemetry's OTEL_… variables say beside it counts as well.",
     ),
     _option(
         "--trace-ratio",

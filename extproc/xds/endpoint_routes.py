@@ -88,7 +88,7 @@ def _intercept_route(split: Split, model: Model, protocol: Protocol, match: Json
         # The last interval ends at the million: it takes what is left, without asking.
         "match": match if part.high == MILLION else {**match, "runtime_fraction": fraction(part.high)},
         **_to_candidate(split, model, protocol, mirrored),
-        "metadata": told({**_facts(split, model), "reason": names.FALLBACK}),
+        "metadata": _fallback(split, model),
         "typed_per_filter_config": ext_proc_on(),
     }
 
@@ -113,6 +113,12 @@ def _to_candidate(split: Split, model: Model, protocol: Protocol, mirrored: int)
     )
 
 
+@Remembered
+def _fallback(split: Split, model: Model) -> Encoded:
+    """The metadata of the intercept routes: what they serve, they serve because extproc did not decide."""
+    return told({**_facts(split, model), "reason": names.FALLBACK})
+
+
 def _facts(split: Split, model: Model) -> dict[str, str]:
     """What a route's metadata says of each request that this candidate answers."""
     served = served_as(model, split.experiment.resource_type)
@@ -126,4 +132,4 @@ def _reasons(split: Split, protocol: Protocol) -> list[str]:
     return [f"model '{name}' to be defined" for name in missing] + [f"model '{name}' to be ready" for name in unready]
 
 
-REMEMBERED: Final = (by_header, by_path, decided, _to_plain, _to_candidate)
+REMEMBERED: Final = (by_header, by_path, decided, _to_plain, _to_candidate, _fallback)

@@ -205,13 +205,15 @@ def test_a_share_of_all_requests_over_http(open_stage: Callable[[], Stage]) -> N
         stage.write(PLAIN)
         environment = {
             **SOON,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
             "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=lab%201",
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
             "OTEL_SERVICE_NAME": "trial",
         }
-        stage.start("serve", "--trace-ratio", "0.5", environment=environment, runtime=RUNTIME)
+        endpoint = f"http://127.0.0.1:{collector.port}"
+        stage.start(
+            "serve", "--otlp-endpoint", endpoint, "--trace-ratio", "0.5", environment=environment, runtime=RUNTIME
+        )
         stage.wait_state("iris-ab")
         # A request id that is no UUID, as clients make them, is traced and kept like any other.
         result = run_load(f"{stage.extproc.inference_url}/v2/models/iris/infer", 200, headers={"x-request-id": "my-1"})
