@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from extproc.control.lifecycle import API, Lifecycle
 from extproc.control.plane import Outlets, Plane
@@ -25,7 +25,7 @@ from extproc.server.grpc_server import GrpcServer
 from extproc.server.ports import demand_free, free_port
 from extproc.server.probes import ProbeWatch
 from extproc.server.readiness import ReadinessWatch
-from extproc.settings import Settings
+from extproc.settings import Settings, Tracing
 from extproc.sources.files import FileSource
 from extproc.wire.ext_proc import Published
 from extproc.xds.bootstrap import bootstrap
@@ -33,6 +33,9 @@ from extproc.xds.passthrough import problems as pass_through_problems
 from extproc.xds.snapshot import build
 from extproc.xds.subscription import Accepted, Event, Refused
 from extproc.xds.world import Options
+
+if TYPE_CHECKING:
+    from extproc.telemetry.traces import Traces
 
 log: Final = logging.getLogger(__name__)
 
@@ -49,7 +52,8 @@ class App:
         self._say = say
         self._stop = asyncio.Event()
         self._stale = asyncio.Event()
-        self._exchange = ExtProc()
+        self._traces = _traces(settings.tracing) if settings.tracing else None
+        self._exchange = ExtProc(begin=self._traces.begin if self._traces else None)
         self._store = Store.open(settings.state_dir)
         self._held = asyncio.Queue[Mapping[str, bytes]]()
         self._ads = AdsService(self._heard, self._held.put_nowait, recall(settings.state_dir))
@@ -80,6 +84,8 @@ class App:
         settings = self._settings
         async with AsyncExitStack() as stack:
             stack.callback(self._store.close)
+            if self._traces:
+                stack.push_async_callback(asyncio.to_thread, self._traces.close)
             if settings.embedded_envoy:
                 demand_free(settings.inference_host, self._inference_port, "--inference-port")
                 demand_free("127.0.0.1", self._envoy_admin_port, "--envoy-admin-port")
@@ -132,7 +138,11 @@ class App:
 
     async def _build(self) -> None:
         """Build Envoy's configuration whenever it is stale, beside the event loop, and publish it."""
-        options = Options(inference_host=self._settings.inference_host, inference_port=self._inference_port)
+        options = Options(
+            inference_host=self._settings.inference_host,
+            inference_port=self._inference_port,
+            tracing=self._settings.tracing,
+        )
         while True:
             await self._stale.wait()
             self._stale.clear()
@@ -168,6 +178,12 @@ class App:
             find_envoy(settings.envoy), settings.state_dir, self._envoy_admin_port, settings.envoy_concurrency
         )
         return EnvoyProcess(config, options, lambda: self._say(f"ready: inference {inference} {where}"))
+
+
+def _traces(tracing: Tracing) -> "Traces":
+    from extproc.telemetry.traces import Traces  # who wants no traces does not load OpenTelemetry
+
+    return Traces(tracing)
 
 
 def _now() -> datetime:

@@ -31,7 +31,8 @@ INFERENCE_ROUTES: Final = "inference"
 MIRRORS: Final = "mirrors"  # the internal listener and its route configuration, and the cluster that leads to it
 EXT_PROC_CLUSTER: Final = "extproc"
 XDS_CLUSTER: Final = "extproc-xds"
-RESERVED_CLUSTERS: Final = frozenset({MIRRORS, EXT_PROC_CLUSTER, XDS_CLUSTER})
+OTLP_CLUSTER: Final = "extproc-otlp"  # the collector of traces
+RESERVED_CLUSTERS: Final = frozenset({MIRRORS, EXT_PROC_CLUSTER, XDS_CLUSTER, OTLP_CLUSTER})
 
 RESOURCE_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 RESOURCE_NAME_MAX: Final = 63
@@ -39,6 +40,7 @@ SERVED_NAME: Final = re.compile(r"[A-Za-z0-9._~-]+")
 
 EXPERIMENT_SUFFIX: Final = ".experiment"
 PIPELINE_SUFFIX: Final = ".pipeline"
+METADATA: Final = "extproc"  # the namespace of our metadata, a route's and a request's
 FALLBACK: Final = "fallback"
 MIRROR: Final = "mirror"
 

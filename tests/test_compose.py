@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from extproc.cli import COMMANDS
+from extproc.settings import Tracing
 from tests.harness.envoy import RunningEnvoy, validate
 from tests.test_packaging import PROJECT, ROOT
 
@@ -98,6 +99,17 @@ def test_extproc_lives_in_envoys_network_so_envoy_publishes_its_ports(compose: A
     assert extproc["network_mode"] == "service:envoy"
     assert "ports" not in extproc, "compose refuses ports on a service without a network of its own"
     assert envoy["ports"] == ["9000:9000", "127.0.0.1:8080:8080"]
+
+
+def test_everybody_sends_their_spans_to_the_jaeger_that_is_there(compose: Any) -> None:
+    command = compose["services"]["extproc"]["command"]
+    endpoint = command[command.index("--otlp-endpoint") + 1]
+    tracing = Tracing.given(endpoint, None, {})
+    assert tracing
+    assert tracing.host in compose["services"]
+    assert f"127.0.0.1:{tracing.port}:{tracing.port}" in compose["services"][tracing.host]["ports"]
+    for name in ("iris", "iris2"):
+        assert compose["services"][name]["environment"]["MLSERVER_TRACING_SERVER"] == endpoint
 
 
 def test_envoys_health_check_tells_live_from_anything_else(compose: Any, tmp_path: Path) -> None:

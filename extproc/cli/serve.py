@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from extproc.settings import Settings
+from extproc.settings import Settings, Tracing
 from extproc.telemetry.logs import Format, configure
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +52,18 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Hours that a stopped experiment stays listed.",
     ),
     _option(
+        "--otlp-endpoint",
+        default="",
+        help="An OpenTelemetry collector that takes traces: host:4317 or http://host:4317 over gRPC, http://host:4318"
+        " over HTTP. What OpenTelemetry's OTEL_… variables say beside it counts as well.",
+    ),
+    _option(
+        "--trace-ratio",
+        default=None,
+        type=click.FloatRange(0, 1),
+        help="The share of requests that are traced, 1 by default; a request that brings a trace follows that.",
+    ),
+    _option(
         "--log-level",
         default="info",
         type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
@@ -91,8 +103,16 @@ def serve(**flags: Any) -> None:
     _run(embedded_envoy=False, **flags)
 
 
-def _run(log_level: str, log_format: Format, retention: float, **flags: Any) -> None:
-    settings = Settings(retention=timedelta(hours=retention), **flags)
+def _run(
+    log_level: str,
+    log_format: Format,
+    retention: float,
+    otlp_endpoint: str,
+    trace_ratio: float | None,
+    **flags: Any,
+) -> None:
+    tracing = Tracing.given(otlp_endpoint, trace_ratio, os.environ)
+    settings = Settings(retention=timedelta(hours=retention), tracing=tracing, **flags)
     configure(log_level, log_format)
     # Else gRPC writes a line about fork() whenever Envoy is started; no process here goes on without an exec.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")

@@ -6,10 +6,10 @@ ever answered with a change. Protocol: envoy/service/ext_proc/v3/external_proces
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
 import grpc
 
@@ -17,11 +17,25 @@ from extproc.core.decide import decide
 from extproc.core.split import DRAW_BITS
 from extproc.core.table import Decision
 from extproc.names import EXT_PROC_METHOD
-from extproc.wire.ext_proc import NEUTRAL, NotAProcessingRequest, Published, read
+from extproc.wire.ext_proc import NEUTRAL, NotAProcessingRequest, Published, read, telling
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Draw = Callable[[], int]
 Observe = Callable[[Decision], object]
+
+
+class Span(Protocol):
+    """A stream as a trace has it, from when it was begun."""
+
+    def decided(self, decision: Decision, draw: int) -> None:
+        """This was decided on it; `draw` in [0, 2^64)."""
+
+    def end(self) -> None:
+        """The stream is over."""
+
+
+# Given the stream's gRPC metadata; None when its request is not traced.
+Begin = Callable[[Iterable[tuple[str, str | bytes]]], Span | None]
 
 _END: Final[object] = grpc.aio.EOF  # what reading returns after the last message
 _log: Final = logging.getLogger(__name__)
@@ -37,6 +51,7 @@ class ExtProc:
 
     `draw` gives the randomness of one decision, uniform in [0, 2^64). `observe` is called once for each decision, after
     its reply was written or could not be, because the client was gone. What it raises is logged and hurts no stream.
+    `begin` is asked for the span of each stream; it and the span must not raise.
     """
 
     def __init__(
@@ -45,10 +60,12 @@ class ExtProc:
         *,
         draw: Draw | None = None,
         observe: Observe | None = None,
+        begin: Begin | None = None,
     ) -> None:
         self._published = published or Published()
         self._draw = draw or random_draw()
         self._observe = observe
+        self._begin = begin
         self._complained = False
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -66,13 +83,17 @@ class ExtProc:
         """Nothing to do: Envoy ends a stream as soon as it has its answer."""
 
     async def _process(self, _: AsyncIterator[bytes], context: Context) -> None:
+        span = self._begin(context.invocation_metadata() or ()) if self._begin else None
         try:
-            await self._answer(context)
+            await self._answer(context, span)
         except grpc.aio.InternalError as error:
             # The client was gone before our write: a cancellation, only that gRPC did not know of it in time.
             raise asyncio.CancelledError from error
+        finally:
+            if span:
+                span.end()
 
-    async def _answer(self, context: Context) -> None:
+    async def _answer(self, context: Context, span: Span | None) -> None:
         published = self._published
         # read() and write() cost less than iterating over the requests and yielding the answers. A message is read only
         # after the one before is answered, so a client that never reads is held up by HTTP/2's flow control.
@@ -82,9 +103,14 @@ class ExtProc:
             except NotAProcessingRequest as error:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             if request.phase == "request_headers":
-                decision = decide(published.table, request.route_name, request.headers, self._draw())
+                draw = self._draw()
+                decision = decide(published.table, request.route_name, request.headers, draw)
+                reply = published.replies[decision.number]
+                if span:
+                    span.decided(decision, draw)
+                    reply = telling(reply, decision)
                 try:
-                    await context.write(published.replies[decision.number])
+                    await context.write(reply)
                 finally:
                     # Envoy resets the stream when it has its answer, and that may cancel this very write.
                     self._observed(decision)

@@ -10,9 +10,9 @@ from typing import Final, Literal, NamedTuple, cast
 
 from google.protobuf.message import DecodeError
 
-from extproc.core.table import EMPTY, Table
+from extproc.core.table import EMPTY, Decision, Outcome, Table
 from extproc.errors import ExtprocError
-from extproc.names import EXT_PROC_FILTER, LABEL_HEADER, ROUTE_HEADER, ROUTE_NAME_ATTRIBUTE
+from extproc.names import EXT_PROC_FILTER, LABEL_HEADER, METADATA, ROUTE_HEADER, ROUTE_NAME_ATTRIBUTE
 from extproc.wire.pb.extproc.slim import ext_proc_pb2 as pb
 
 Phase = Literal[
@@ -95,6 +95,24 @@ def _decided(label: str) -> bytes:
 def replies(table: Table) -> tuple[bytes, ...]:
     """The answer to `request_headers` for each decision of `table`, by its number."""
     return (NEUTRAL["request_headers"], *map(_decided, table.labels[1:]))
+
+
+def _outcome(outcome: Outcome) -> bytes:
+    response = pb.ProcessingResponse()
+    response.dynamic_metadata.fields[METADATA].struct_value.fields["outcome"].string_value = outcome
+    return response.SerializeToString()
+
+
+_OUTCOMES: Final = {outcome: _outcome(outcome) for outcome in Outcome}
+
+
+def telling(reply: bytes, decision: Decision) -> bytes:
+    """The reply to `decision`, with its outcome as dynamic metadata of the request, for Envoy's span.
+
+    A reply that decides nothing stays as it is: the intercept route, which serves then, has its own reason.
+    """
+    # Messages that are written one after the other are one message: https://protobuf.dev/programming-guides/encoding/
+    return reply + _OUTCOMES[decision.outcome] if decision.number else reply
 
 
 @dataclass(frozen=True, slots=True)

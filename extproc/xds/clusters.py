@@ -42,7 +42,7 @@ UNLIMITED: Final = {
 PROMPT: Final[Json] = {"healthy_panic_threshold": {"value": 0.0}, "update_merge_window": "0s"}
 
 HTTP2: Final[Json] = {"http2_protocol_options": {}}
-_HTTP1: Final[Json] = {"http_protocol_options": {}}
+HTTP1: Final[Json] = {"http_protocol_options": {}}
 
 
 def clusters(model: Model) -> tuple[Json, ...]:
@@ -78,7 +78,7 @@ def _cluster(model: Model, protocol: Protocol, endpoints: tuple[Endpoint, ...]) 
         # A gRPC server says in HTTP/2 when it closes a connection, and its clients know what it had not begun.
         "typed_extension_protocol_options": upstream(HTTP2)
         if protocol == "grpc"
-        else upstream(_HTTP1, idle_timeout=IDLE_TIMEOUT),
+        else upstream(HTTP1, idle_timeout=IDLE_TIMEOUT),
         "circuit_breakers": UNLIMITED,
         "common_lb_config": PROMPT,
         # A host that DNS no longer names is gone, even if something there still answers.

@@ -9,6 +9,7 @@ from typing import Final
 
 from extproc import names
 from extproc.core.resources import MILLION, Model
+from extproc.core.tokens import served_as, token
 from extproc.names import Protocol
 from extproc.xds import answers, mirrors
 from extproc.xds.encode import Encoded, Json
@@ -16,7 +17,7 @@ from extproc.xds.endpoints import Plain, Split, Target
 from extproc.xds.inference import ext_proc_on
 from extproc.xds.intervals import Interval, fraction, intervals
 from extproc.xds.matching import ending
-from extproc.xds.model_routes import MODELS_PATH, matching, speaks, to_model
+from extproc.xds.model_routes import MODELS_PATH, matching, speaks, to_model, told
 from extproc.xds.remembered import Remembered
 
 
@@ -87,6 +88,7 @@ def _intercept_route(split: Split, model: Model, protocol: Protocol, match: Json
         # The last interval ends at the million: it takes what is left, without asking.
         "match": match if part.high == MILLION else {**match, "runtime_fraction": fraction(part.high)},
         **_to_candidate(split, model, protocol, mirrored),
+        "metadata": _fallback(split, model),
         "typed_per_filter_config": ext_proc_on(),
     }
 
@@ -104,11 +106,23 @@ def _to_candidate(split: Split, model: Model, protocol: Protocol, mirrored: int)
         model,
         protocol,
         resource_type=experiment.resource_type,
-        metadata={"experiment": experiment.name, "candidate": model.name},
+        metadata=_facts(split, model),
         timeout=experiment.timeout,
         retry=experiment.retry,
         mirrors=mirrors.policies(experiment, split.mirror, protocol, mirrored) if mirrored else [],
     )
+
+
+@Remembered
+def _fallback(split: Split, model: Model) -> Encoded:
+    """The metadata of the intercept routes: what they serve, they serve because extproc did not decide."""
+    return told({**_facts(split, model), "reason": names.FALLBACK})
+
+
+def _facts(split: Split, model: Model) -> dict[str, str]:
+    """What a route's metadata says of each request that this candidate answers."""
+    served = served_as(model, split.experiment.resource_type)
+    return {"experiment": split.experiment.name, "candidate": model.name, "route": token(served)}
 
 
 def _reasons(split: Split, protocol: Protocol) -> list[str]:
@@ -118,4 +132,4 @@ def _reasons(split: Split, protocol: Protocol) -> list[str]:
     return [f"model '{name}' to be defined" for name in missing] + [f"model '{name}' to be ready" for name in unready]
 
 
-REMEMBERED: Final = (by_header, by_path, decided, _to_plain, _to_candidate)
+REMEMBERED: Final = (by_header, by_path, decided, _to_plain, _to_candidate, _fallback)

@@ -6,6 +6,7 @@ from typing import Final
 from extproc import names
 from extproc.xds.encode import Json, pack, typed
 from extproc.xds.http import filter_chain, socket_address
+from extproc.xds.tracing import traced
 from extproc.xds.world import Options
 
 # How long a request waits for extproc, which answers in well under a millisecond, before Envoy goes on without it.
@@ -38,7 +39,7 @@ def listener(options: Options, route_specifier: Json) -> Json:
             filter_chain(
                 names.INFERENCE_LISTENER,
                 route_specifier,
-                [_ext_proc()],
+                [_ext_proc(options)],
                 codec_type="AUTO",
                 early_header_mutation_extensions=[_STRIP_CLIENT_HEADERS],
                 # https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge
@@ -63,6 +64,7 @@ def listener(options: Options, route_specifier: Json) -> Json:
                 },
                 stream_idle_timeout=STREAM_IDLE_TIMEOUT,
                 request_headers_timeout="30s",
+                **traced(options.tracing),
             )
         ],
     }
@@ -74,7 +76,7 @@ def ext_proc_on() -> Json:
     return {names.EXT_PROC_FILTER: pack("envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute", {"overrides": {}})}
 
 
-def _ext_proc() -> Json:
+def _ext_proc(options: Options) -> Json:
     return {
         "name": names.EXT_PROC_FILTER,
         "disabled": True,
@@ -98,5 +100,9 @@ def _ext_proc() -> Json:
             mutation_rules={"disallow_all": True, "allow_expression": {"regex": names.LABEL_HEADER}},
             disable_immediate_response=True,
             allow_mode_override=False,
+            # Envoy drops dynamic metadata of an answer unless its namespace is named here.
+            **(
+                {"metadata_options": {"receiving_namespaces": {"untyped": [names.METADATA]}}} if options.tracing else {}
+            ),
         ),
     }

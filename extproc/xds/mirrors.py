@@ -9,7 +9,7 @@ from typing import Final
 
 from extproc import names
 from extproc.core.resources import Experiment, Model, ResourceType
-from extproc.core.tokens import served_as
+from extproc.core.tokens import served_as, token
 from extproc.names import Protocol
 from extproc.xds import answers
 from extproc.xds.encode import Encoded, Json, typed
@@ -18,6 +18,8 @@ from extproc.xds.intervals import fraction
 from extproc.xds.matching import always, ending, tree
 from extproc.xds.model_routes import matching, mirror_end_route, overwrite, speaks
 from extproc.xds.remembered import Remembered
+from extproc.xds.tracing import traced
+from extproc.xds.world import Options
 
 # A copy is given up after this time, so that a mirror that hangs holds a bounded number of them.
 TIMEOUT: Final = "60s"
@@ -70,6 +72,7 @@ def way(experiment: str, mirror: Model, resource_type: ResourceType) -> Encoded:
                 mirror,
                 protocol,
                 served=served,
+                metadata={"experiment": experiment, "mirror": mirror.name, "route": token(served)},
                 timeout=TIMEOUT,
             )
             for protocol in names.PROTOCOLS
@@ -78,7 +81,7 @@ def way(experiment: str, mirror: Model, resource_type: ResourceType) -> Encoded:
     )
 
 
-def listener(route_specifier: Json) -> Json:
+def listener(options: Options, route_specifier: Json) -> Json:
     """The internal listener. It has no address: only the cluster `mirrors` leads here."""
     return {
         "name": names.MIRRORS,
@@ -99,6 +102,7 @@ def listener(route_specifier: Json) -> Json:
                 # The copy is already as its original was: nothing is added or taken on this stretch.
                 skip_xff_append=True,
                 generate_request_id=False,
+                **traced(options.tracing),
             )
         ],
     }

@@ -21,8 +21,6 @@ MODELS_PATH: Final = "/v2/models/"
 # https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on
 SAFE_RETRY: Final = Retry(attempts=2, retry_on=("connect-failure", "refused-stream", "reset-before-request"))
 
-METADATA: Final = "extproc"  # the namespace of our route metadata, which tracing tags and access logs can read
-
 
 def speaks(model: Model, protocol: Protocol) -> bool:
     return model.speaks_grpc if protocol == "grpc" else model.speaks_http
@@ -65,7 +63,7 @@ def to_model(
     }
     return {
         "route": once("envoy.config.route.v3.RouteAction", action),
-        "metadata": once("envoy.config.core.v3.Metadata", {"filter_metadata": {METADATA: metadata}}),
+        "metadata": told(metadata),
         # Names removed here are missing from the mirror's copy as well.
         "request_headers_to_remove": [names.LABEL_HEADER, names.ROUTE_HEADER],
         "request_headers_to_add": [overwrite(names.INTERNAL_MODEL_HEADER, served)],
@@ -74,15 +72,23 @@ def to_model(
     }
 
 
-def mirror_end_route(name: str, match: Json, model: Model, protocol: Protocol, *, served: str, timeout: str) -> Json:
+def mirror_end_route(
+    name: str, match: Json, model: Model, protocol: Protocol, *, served: str, metadata: dict[str, str], timeout: str
+) -> Json:
     """The Route by which a copy reaches the mirror's model; nobody waits for its answer, so it is never retried."""
     return {
         "name": name,
         "match": match,
         "route": {**_destination(model, protocol), "timeout": timeout},
+        "metadata": told(metadata),
         "request_headers_to_remove": [names.MIRROR_HEADER],
         "request_headers_to_add": [overwrite(names.INTERNAL_MODEL_HEADER, served)],
     }
+
+
+def told(facts: dict[str, str]) -> Encoded:
+    """A route's metadata: what is known of each request that takes it, for tracing tags and access logs to read."""
+    return once("envoy.config.core.v3.Metadata", {"filter_metadata": {names.METADATA: facts}})
 
 
 def overwrite(header: str, value: str) -> Encoded:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from extproc import names
 from extproc.core.resources import Kind, Model
-from extproc.xds import clusters, endpoint_routes, inference, mirrors, passthrough
+from extproc.xds import clusters, endpoint_routes, inference, mirrors, passthrough, tracing
 from extproc.xds.encode import encode
 from extproc.xds.endpoints import Split, splits
 from extproc.xds.http import rds
@@ -48,7 +48,7 @@ def build(world: World, options: Options) -> Snapshot:
     routes = [inference_routes(world, running), mirror_routes(running)]
     built = Snapshot(
         {
-            CLUSTER: dict(sorted(_clusters(world))),
+            CLUSTER: dict(sorted(_clusters(world, options))),
             ROUTES: {r["name"]: encode("envoy.config.route.v3.RouteConfiguration", r) for r in routes},
             LISTENER: dict(_listeners(options)),
         },
@@ -59,12 +59,13 @@ def build(world: World, options: Options) -> Snapshot:
     return built
 
 
-def _clusters(world: World) -> Iterator[tuple[str, bytes]]:
+def _clusters(world: World, options: Options) -> Iterator[tuple[str, bytes]]:
     for name, resource in world.clusters.items():
         yield name, passthrough.encoded(resource)
     for model in world.models.values():
         yield from _model_clusters(model)
-    yield names.MIRRORS, encode("envoy.config.cluster.v3.Cluster", mirrors.cluster())
+    for own in (mirrors.cluster(), *tracing.clusters(options.tracing)):
+        yield own["name"], encode("envoy.config.cluster.v3.Cluster", own)
 
 
 @Remembered
@@ -83,7 +84,7 @@ REMEMBERED: Final[tuple[Remembered[*tuple[Any, ...], Any], ...]] = (
 def _listeners(options: Options) -> tuple[tuple[str, bytes], ...]:
     listeners = (
         inference.listener(options, rds(names.INFERENCE_ROUTES)),
-        mirrors.listener(rds(names.MIRRORS)),
+        mirrors.listener(options, rds(names.MIRRORS)),
     )
     return tuple((each["name"], encode("envoy.config.listener.v3.Listener", each)) for each in listeners)
 

@@ -6,7 +6,7 @@ without extproc it splits by itself, since that is what the intercept routes do 
 
 from typing import Any
 
-from extproc.xds import clusters, inference, mirrors, passthrough
+from extproc.xds import clusters, inference, mirrors, passthrough, tracing
 from extproc.xds.bootstrap import common, ext_proc
 from extproc.xds.encode import Json, plain
 from extproc.xds.endpoints import splits
@@ -24,11 +24,12 @@ def static_config(world: World, options: Options) -> dict[str, Any]:
         "static_resources": {
             "listeners": [
                 inference.listener(options, _inline(inference_routes(world, running))),
-                mirrors.listener(_inline(mirror_routes(running))),
+                mirrors.listener(options, _inline(mirror_routes(running))),
             ],
             "clusters": [
                 ext_proc(options),
                 mirrors.cluster(),
+                *tracing.clusters(options.tracing),
                 *sorted([*generated, *given], key=lambda cluster: cluster["name"]),
             ],
         },

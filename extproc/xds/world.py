@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from extproc.core.resources import Experiment, Model, PassThrough
 from extproc.names import Protocol
+from extproc.settings import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class World:
 class Options:
     """Where things listen. Hosts are IP addresses, `grpc_host` may be a DNS name.
 
-    `inference_*` and `envoy_admin_*` are Envoy's own sockets; `grpc_*` is where Envoy finds extproc.
+    `inference_*` and `envoy_admin_*` are Envoy's own sockets; `grpc_*` is where Envoy finds extproc. Without `tracing`
+    there are no traces.
     """
 
     inference_host: str = "0.0.0.0"  # noqa: S104 (the port that clients call)
@@ -35,3 +37,4 @@ class Options:
     envoy_admin_port: int = 9901
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 50051
+    tracing: Tracing | None = None

@@ -72,21 +72,36 @@ class Stage:
         new.rename(self.file)
 
     def start(
-        self, topology: Literal["up", "serve"] = "up", *more: str, envoy_first: bool = False, live: bool = True
+        self,
+        topology: Literal["up", "serve"] = "up",
+        *more: str,
+        envoy_first: bool = False,
+        live: bool = True,
+        environment: Mapping[str, str] | None = None,
+        runtime: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start extproc, with `more` flags, and Envoy, and wait until both serve, Envoy only if it shall go `live`."""
+        """Start extproc, with `more` flags, and Envoy, and wait until both serve, Envoy only if it shall go `live`.
+
+        `runtime` are settings of an Envoy that stands beside extproc (`serve`).
+        """
         options: tuple[str | Path, ...] = ("--resources", self.file, *more)
         if topology == "up":
             self.extproc = self._stack.enter_context(
-                RunningExtproc.start(["up", *options, "--envoy-concurrency", "1"], self.directory)
+                RunningExtproc.start(
+                    ["up", *options, "--envoy-concurrency", "1"], self.directory, environment=environment
+                )
             )
             return
         ports = {flag: free_port() for flag in ("--grpc-port", "--envoy-admin-port")}
         bootstrap = render_bootstrap(ports["--grpc-port"], ports["--envoy-admin-port"])
+        if runtime:
+            bootstrap["layered_runtime"] = {"layers": [{"name": "test", "static_layer": dict(runtime)}]}
         flags = [item for flag, port in ports.items() for item in (flag, str(port))]
         if envoy_first:
             self.envoy = self._start_envoy(bootstrap, ports["--envoy-admin-port"])
-        self.extproc = self._stack.enter_context(RunningExtproc.start(["serve", *options, *flags], self.directory))
+        self.extproc = self._stack.enter_context(
+            RunningExtproc.start(["serve", *options, *flags], self.directory, environment=environment)
+        )
         if self.envoy is None:
             self.envoy = self._start_envoy(bootstrap, ports["--envoy-admin-port"])
         if live:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import typing
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from extproc import names
 from extproc.core.table import Decision, Outcome
 from extproc.server.ext_proc import ExtProc, random_draw
-from extproc.wire.ext_proc import NEUTRAL, Phase, Published
+from extproc.wire.ext_proc import NEUTRAL, Phase, Published, telling
 from tests.fixtures.ext_proc import captured
 from tests.harness.waiting import eventually_async
 from tests.server.exchange import (
@@ -173,6 +174,50 @@ async def test_an_observer_that_fails_hurts_nobody_and_is_reported_once(caplog: 
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "no room for iris" in caplog.text
+
+
+class Noted:
+    """A span that writes down what happens to it."""
+
+    def __init__(self, notes: list[object]) -> None:
+        self._notes = notes
+
+    def decided(self, decision: Decision, draw: int) -> None:
+        self._notes.append((decision, draw))
+
+    def end(self) -> None:
+        self._notes.append("end")
+
+
+async def test_a_stream_that_is_traced_has_a_span_and_tells_its_outcome() -> None:
+    notes: list[object] = []
+    begun: list[dict[str, str | bytes]] = []
+
+    def begin(metadata: Iterable[tuple[str, str | bytes]]) -> Noted:
+        begun.append(dict(metadata))
+        return Noted(notes)
+
+    service = ExtProc(PUBLISHED, draw=lambda: SECOND, begin=begin)
+    decision = Decision(2, "iris-ab", "iris2", Outcome.WEIGHTED)
+    async with serving(service) as server, connected(server.port) as channel:
+        stream: Any = channel.stream_stream(names.EXT_PROC_METHOD)
+        got = [answer async for answer in stream(iter([NO_TOKEN]), metadata=(("traceparent", "00-x"),))]
+        assert got == [telling(reply(SECOND), decision)]
+        assert notes == [(decision, SECOND), "end"]
+        call = process(channel)
+        await call.write(NO_TOKEN)
+        await call.read()
+        call.cancel()  # as Envoy does when it has its answer
+        await eventually_async(
+            lambda: notes[2:], within=10, saying="the span has ended", until=lambda n: n == [(decision, SECOND), "end"]
+        )
+    assert [metadata.get("traceparent") for metadata in begun] == ["00-x", None]
+
+
+async def test_a_stream_that_is_not_traced_is_answered_as_ever() -> None:
+    service = ExtProc(PUBLISHED, draw=lambda: FIRST, begin=lambda _: None)
+    async with serving(service) as server, connected(server.port) as channel:
+        assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
 
 
 async def test_the_blocking_client_is_served() -> None:

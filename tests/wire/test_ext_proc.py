@@ -14,8 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc import names
-from extproc.core.table import EMPTY, Table
-from extproc.wire.ext_proc import NEUTRAL, NotAProcessingRequest, Phase, ProcessingRequest, Published, read, replies
+from extproc.core.table import EMPTY, Decision, Outcome, Table
+from extproc.wire.ext_proc import (
+    NEUTRAL,
+    NotAProcessingRequest,
+    Phase,
+    ProcessingRequest,
+    Published,
+    read,
+    replies,
+    telling,
+)
 from tests.fixtures.ext_proc import captured
 
 PHASES: tuple[Phase, ...] = typing.get_args(Phase)
@@ -167,6 +176,17 @@ def test_every_other_decision_tells_envoy_its_label() -> None:
         assert option.header == HeaderValue(names.LABEL_HEADER, raw_value=label.encode())
         assert option.append_action is HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
         assert not common.header_mutation.remove_headers
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_reply_can_tell_its_outcome_and_says_the_same_otherwise(outcome: Outcome) -> None:
+    neutral, reply = replies(Table(("", "iris-ab/iris"), {}))
+    kind, told = official(telling(reply, Decision(1, "iris-ab", "iris", outcome)))
+    assert kind == "request_headers"
+    assert told.request_headers == official(reply)[1].request_headers
+    said = Struct(fields={"outcome": Value(string_value=outcome.value)})
+    assert told.dynamic_metadata == Struct(fields={names.METADATA: Value(struct_value=said)})
+    assert telling(neutral, Decision(0, "iris-ab", "", outcome)) == neutral
 
 
 def test_what_is_published_can_not_disagree_or_change() -> None:
