@@ -75,9 +75,9 @@ def test_a_problem_without_a_type_has_the_files_own_path() -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "holds no experiment"),
+        (b"", "is empty"),
         (b"{}", "holds no experiment"),
-        (b"---\n", "holds no experiment"),
+        (b"---\n", "is empty"),
         (b'{"resources": []}', "holds no experiment"),
         (b"{", "line 1, column 2"),
         (b"\xff\xfe", "is UTF-16"),

@@ -115,8 +115,9 @@ def test_a_directory_stands_for_its_resource_files(tmp_path: Path, iris: Path) -
     result = run(tmp_path, iris)
     assert result.exit_code == 1
     assert result.output.splitlines() == [
+        f'{tmp_path / "b.yaml"}: is empty: write {{"resources": []}} if nothing shall run',
         f"{tmp_path / 'c.yml'}: line 1, column 5: mapping values are not allowed here",
-        "1 experiment, 2 models: 1 problem",
+        "1 experiment, 2 models: 2 problems",
     ]
 
 

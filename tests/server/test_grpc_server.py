@@ -11,6 +11,7 @@ from extproc.errors import ExtprocError
 from extproc.server.ext_proc import ExtProc
 from extproc.server.grpc_server import GrpcServer
 from extproc.server.health import Health
+from extproc.wire.ext_proc import NEUTRAL
 from extproc.wire.health import NOT_SERVING, SERVING
 from tests.fixtures.ext_proc import captured
 from tests.harness.ports import free_port
@@ -19,6 +20,7 @@ from tests.server.exchange import FIRST, PUBLISHED, answers, connected, ended, p
 from tests.server.http2 import Http2
 
 NO_TOKEN = captured("intercepted-no-token")
+BODY = captured("every-phase-request_body")  # its stream stays open
 
 
 async def test_port_0_takes_a_free_one_and_says_which() -> None:
@@ -91,8 +93,8 @@ async def test_draining_tells_health_first_and_lets_streams_end() -> None:
     async with connected(server.port) as channel, connected(server.port) as other:
         watching, stream = watch(channel, ""), process(channel)
         assert await watching.read() == SERVING
-        await stream.write(NO_TOKEN)
-        assert await stream.read() == reply(FIRST)
+        await stream.write(BODY)
+        assert await stream.read() == NEUTRAL["request_body"]
         draining = asyncio.create_task(server.drain(30))
         assert await watching.read() == NOT_SERVING
         assert await watching.read() is grpc.aio.EOF
@@ -105,7 +107,6 @@ async def test_draining_tells_health_first_and_lets_streams_end() -> None:
         assert not draining.done()
         await stream.write(NO_TOKEN)
         assert await stream.read() == reply(FIRST)
-        await stream.done_writing()
         assert await ended(stream) is grpc.StatusCode.OK
         await asyncio.wait_for(draining, 10)
 
@@ -114,7 +115,7 @@ async def test_a_stream_that_does_not_end_is_cancelled_after_the_grace() -> None
     server = await GrpcServer.start("127.0.0.1", 0, [ExtProc()])
     async with connected(server.port) as channel:
         stream = process(channel)
-        await stream.write(NO_TOKEN)
+        await stream.write(BODY)
         await stream.read()
         began = time.monotonic()
         await asyncio.wait_for(server.drain(0.2), 10)
