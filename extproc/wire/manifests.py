@@ -20,6 +20,7 @@ from extproc.wire.values import Json, Unreadable, doubled, flaws, shown, step, w
 __all__ = ["read", "write"]
 
 TYPE: Final = "@type"
+EMPTY: Final = 'is empty: write {"resources": []} if nothing shall run'
 
 _KINDS: Final = {kind.value: kind for kind in Kind}
 # envoy.service.discovery.v3.DiscoveryResponse, as far as a file can have a use for it.
@@ -44,8 +45,7 @@ def read(text: str | bytes, origin: str, *, untyped: bool = False) -> Document:
         return Document(origin, problems=(Problem("", str(unreadable)),))
     if all(value is None for value in documents):
         # What a truncation, a full disk or `>` leaves behind; nobody stops everything by it.
-        empty = 'is empty: write {"resources": []} if nothing shall run'
-        return Document(origin, problems=(Problem("", empty),))
+        return Document(origin, problems=(Problem("", EMPTY),))
     single = len(documents) == 1
     offers: list[Offer] = []
     for number, value in enumerate(documents, start=1):

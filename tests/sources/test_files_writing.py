@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from extproc.sources.files import BUSY
+from extproc.wire.manifests import EMPTY
 from tests.harness.waiting import eventually_async
 from tests.sources.watching import (
     Watching,
@@ -24,7 +25,7 @@ async def test_a_half_written_file_is_never_applied(conf: Path, mode: str) -> No
     yaml = conf / "b.yaml"
     first = "- {'@type': type.googleapis.com/extproc.v1.Model, name: half, endpoints: ['127.0.0.1:1']}\n"
     yaml.write_text("" if mode == "a" else first.replace("half", "old1"))
-    before = [] if mode == "a" else ["old1"]
+    before = [EMPTY] if mode == "a" else ["old1"]
     async with Watching(conf) as watching:
         with yaml.open(mode) as out:
             out.write(first)
@@ -90,7 +91,7 @@ async def test_truncating_without_opening_is_noticed(conf: Path, leases: bool) -
     async with Watching(conf) as watching:
         os.truncate(conf / "a.json", 0)
         if leases:
-            await watching.until({"a.json": []})
+            await watching.until({"a.json": [EMPTY]})
         else:
             await watching.looked(conf)
             assert watching.now == {"a.json": ["one"]}
