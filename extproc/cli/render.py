@@ -14,12 +14,9 @@ import click
 from ruamel.yaml import YAML
 
 from extproc.control.admission import NOTHING, Admission, admit
-from extproc.core.offers import Document
 from extproc.core.resources import Kind
-from extproc.errors import ExtprocError, Problem
-from extproc.sources.contents import read_bytes
-from extproc.sources.places import Place, survey
-from extproc.wire.manifests import read
+from extproc.errors import ExtprocError
+from extproc.sources.once import read_once
 from extproc.xds.bootstrap import bootstrap as envoy_bootstrap
 from extproc.xds.encode import plain
 from extproc.xds.passthrough import problems
@@ -93,21 +90,11 @@ def config(resources: tuple[Path, ...], output: str, **options: Any) -> None:
 
     Every model that is defined counts as ready. Envoy runs it without extproc too, and then splits by itself.
     """
-    admission = admit(NOTHING, [_document(place) for place in survey(resources).places], problems)
+    admission = admit(NOTHING, read_once(resources), problems)
     if admission.reports:
         raise ExtprocError("\n".join(["the resources are not valid:", *map(str, admission.reports)]))
     document = static_config(_world(admission), Options(**options))
     click.echo(_json(document) if output == "json" else _yaml(document), nl=False)
-
-
-def _document(place: Place) -> Document:
-    problem = place.lost.value if place.lost else place.refusal
-    if not problem:
-        reading = read_bytes(place.path)
-        if not reading.problem:
-            return read(reading.data, place.origin)
-        problem = reading.problem
-    return Document(place.origin, problems=(Problem("", problem),))
 
 
 def _world(admission: Admission) -> World:

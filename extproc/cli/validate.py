@@ -18,10 +18,7 @@ from extproc.cli.plain import plain
 from extproc.control.admission import NOTHING, Report, admit, waits
 from extproc.core.offers import Document
 from extproc.core.resources import Kind
-from extproc.errors import Problem
-from extproc.sources.contents import read_bytes
-from extproc.sources.places import Place, survey
-from extproc.wire.manifests import read
+from extproc.sources.once import read_once
 from extproc.xds.passthrough import problems as pass_through_problems
 
 _COUNTED: Final = {
@@ -97,7 +94,7 @@ def validate(ctx: click.Context, paths: tuple[Path, ...], strict: bool, output: 
     PATH is a file, or a directory whose *.json, *.yaml and *.yml files are read. All are judged together, as
     `extproc serve` would with the same paths.
     """
-    verdict = judged((_read(place) for place in survey(paths).places), strict)
+    verdict = judged(read_once(paths), strict)
     if as_json or output == "json":
         click.echo(json.dumps(_document(verdict), indent=2))
     else:
@@ -107,16 +104,6 @@ def validate(ctx: click.Context, paths: tuple[Path, ...], strict: bool, output: 
             write_line(finding.line("warning"))
         write_line(verdict.summary)
     ctx.exit(1 if verdict.problems else 0)
-
-
-def _read(place: Place) -> Document:
-    problem = place.lost.value if place.lost else place.refusal
-    if not problem:
-        reading = read_bytes(place.path)
-        if not reading.problem:
-            return read(reading.data, place.origin)
-        problem = reading.problem
-    return Document(place.origin, problems=(Problem("", problem),))
 
 
 def _findings(reports: Iterable[Report]) -> Iterator[Finding]:

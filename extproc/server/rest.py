@@ -19,7 +19,7 @@ from extproc.control.plane import Plane
 from extproc.control.revisions import Action
 from extproc.control.status import ExperimentStatus, model_statuses, statuses
 from extproc.core.resources import Experiment
-from extproc.errors import InvalidResource, Problem, UnknownExperiment
+from extproc.errors import InvalidResource, Problem
 from extproc.server.changes import Changes
 from extproc.wire.manifests import read
 
@@ -185,6 +185,3 @@ def _json(body: dict[str, Any], status: int = 200) -> web.Response:
     return web.json_response(
         body, status=status, headers=headers, dumps=lambda value: json.dumps(value, indent=2) + "\n"
     )
-
-
-__all__ = ["BODY_MAX", "CHANGES", "PLANE", "UnknownExperiment", "routes"]
