@@ -68,7 +68,7 @@ class Lifecycle:
 
     def resume(self) -> None:
         """Offer what ran when this process last ended."""
-        self._plane.offer(API, [self._document()])
+        self._plane.offer(API, [self._document()], self._revisions())
 
     def start(self, experiment: Experiment, author: Author, expected: int | None = None) -> Draft | Unchanged:
         """Start an experiment, or update the one of that name; `expected` is the revision the caller has seen."""
@@ -142,7 +142,9 @@ class Lifecycle:
         """Put in force what is on disk."""
         self._current[revision.name] = revision
         if revision.source == API:
-            self._plane.offer(API, [self._document()])
+            self._plane.offer(API, [self._document()], self._revisions())
+        else:
+            self._plane.recorded(self._revisions())
 
     def history(self, name: str) -> tuple[Revision, ...]:
         """Every revision of an experiment, oldest first; none for a name that is not known. May block."""
@@ -182,6 +184,9 @@ class Lifecycle:
         if other is not None:
             specs[other.name] = other
         return Document(API, tuple(Offer(API, "", Kind.EXPERIMENT, n, s) for n, s in specs.items()))
+
+    def _revisions(self) -> dict[str, int]:
+        return {name: revision.number for name, revision in self._current.items()}
 
     def _known(self, name: str) -> Revision:
         current = self._current.get(name)

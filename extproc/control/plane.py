@@ -5,8 +5,8 @@ a new weight counts at once; and what is published is always derived from one St
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -58,10 +58,14 @@ class Plane:
         """Call `watcher` after each event, when all that follows from it is done."""
         self._watchers.append(watcher)
 
-    def offer(self, source: str, documents: Iterable[Document]) -> None:
-        """One source offers something else."""
+    def offer(self, source: str, documents: Iterable[Document], revisions: Mapping[str, int] | None = None) -> None:
+        """One source offers something else; `revisions` holds the experiments' current ones, where they changed."""
         self._documents[source] = tuple(documents)
-        self._become(reducer.offered(self.state, self._all(), self._judge))
+        self._become(reducer.offered(self.state, self._all(), self._judge, revisions))
+
+    def recorded(self, revisions: Mapping[str, int]) -> None:
+        """These are the experiments' current revisions."""
+        self._become(replace(self.state, revisions=revisions))
 
     def rehearse(self, source: str, documents: Iterable[Document]) -> Admission:
         """What admission would say if one source offered this; changes nothing."""

@@ -40,8 +40,8 @@ class State:
 
     `health` is None while Envoy's view is not known. `decided` names the decided routes that Envoy has ACKed.
     `started` names the experiments that run; one with the policy REJECT only starts when all its candidates are ready,
-    and then runs on, whatever becomes of them. `complaint` is a refusal that no resource explains (a port that is
-    taken, say).
+    and then runs on, whatever becomes of them. `revisions` holds the current one of each experiment, once it is on
+    disk. `complaint` is a refusal that no resource explains (a port that is taken, say).
     """
 
     admission: Admission = NOTHING
@@ -50,6 +50,7 @@ class State:
     health: HealthView | None = None
     decided: frozenset[str] = frozenset()
     started: frozenset[str] = frozenset()
+    revisions: Mapping[str, int] = field(default_factory=dict)
     complaint: str = ""
 
     @property
@@ -141,6 +142,7 @@ class State:
             now.models,
             lambda model, protocol: usable(now, self.health, model, protocol),
             self.decided,
+            self.revisions,
         )
 
 
@@ -162,15 +164,18 @@ def usable(admission: Admission, health: HealthView | None, name: str, protocol:
     return health is None or health.ready(model, protocol)
 
 
-def offered(state: State, documents: Iterable[Document], judge: Judge) -> State:
-    """The sources offer something else."""
+def offered(
+    state: State, documents: Iterable[Document], judge: Judge, revisions: Mapping[str, int] | None = None
+) -> State:
+    """The sources offer something else; `revisions` where they are others too."""
     admission = admit(state.admission, documents, judge)
     refusals = {
         key: refusal
         for key, refusal in state.refusals.items()
         if key in admission.admitted and admission.admitted[key].resource == refusal.resource
     }
-    return _start(replace(state, admission=admission, refusals=refusals))
+    revisions = state.revisions if revisions is None else revisions
+    return _start(replace(state, admission=admission, refusals=refusals, revisions=revisions))
 
 
 def healthy(state: State, health: HealthView | None) -> State:

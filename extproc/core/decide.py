@@ -21,7 +21,7 @@ def decide(table: Table, route_name: str, headers: Mapping[str, str], draw: int,
     key = intercepted(route_name)
     entry = table.entries.get(key)
     if entry is None:
-        return Decision(0, key[0], "", Outcome.NO_EXPERIMENT)
+        return Decision(key[0], "", Outcome.NO_EXPERIMENT)
     drawn = entry.afresh
     header = headers.get(ROUTE_HEADER)
     if header:

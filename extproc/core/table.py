@@ -1,7 +1,7 @@
-"""What the hot path looks up: every decision that can be taken, numbered, built once per change.
+"""What the hot path looks up: every decision that can be taken, built once per change.
 
-A Table is immutable; publishing one is a single reference assignment. A decision's number indexes the replies that
-`wire` serialises for the table; number 0 changes nothing and leaves the request to Envoy's own split.
+A Table is immutable; publishing one is a single reference assignment. A decision's label finds the reply that `wire`
+has serialised for it; the empty label changes nothing and leaves the request to Envoy's own split.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -29,12 +29,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One thing that can be decided. `number` is the reply's; `candidate` is empty where Envoy splits by itself."""
+    """One thing that can be decided; `candidate` and `label` are empty where Envoy splits by itself.
 
-    number: int
+    `label` is what Envoy is told. `revision` is the experiment's, 0 while it is not recorded. `share`, from 0 to 1, is
+    the candidate's part of the draws in effect.
+    """
+
     experiment: str
     candidate: str
     outcome: Outcome
+    label: str = ""
+    revision: int = 0
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`labels[n]` is the label that decision number n tells Envoy; `labels[0]` is empty."""
+    """The entry of each experiment and protocol."""
 
-    labels: tuple[str, ...]
     entries: Mapping[tuple[str, names.Protocol], Entry]
 
 
-EMPTY: Final = Table(("",), {})
+EMPTY: Final = Table({})
+NO_REVISIONS: Final[Mapping[str, int]] = {}
 
 Usable = Callable[[str, names.Protocol], bool]
 
@@ -65,36 +71,36 @@ def compile_table(
     models: Mapping[str, Model],
     usable: Usable,
     accepted: Container[str],
+    revisions: Mapping[str, int] = NO_REVISIONS,
 ) -> Table:
     """Build the table.
 
     `usable(model, protocol)` says whether a model may be chosen. `accepted` holds the names of the decided routes that
     Envoy has ACKed: a candidate is only ever named to an Envoy that knows its route. While one that would be drawn is
     missing there, the draw is left to Envoy, whose routes are complete in themselves; sticky requests go on.
+    `revisions` is by experiment.
     """
-    labels = [""]
     entries: dict[tuple[str, names.Protocol], Entry] = {}
     for experiment in experiments:
-        numbers: dict[str, int] = {}
-        for candidate in experiment.candidates:
-            numbers[candidate.name] = len(labels)
-            labels.append(names.label(experiment.name, candidate.name))
+        revision = revisions.get(experiment.name, 0)
         for protocol in names.PROTOCOLS:
             now = shares(experiment, lambda model, protocol=protocol: usable(model, protocol))  # type: ignore[misc]
             known = {
-                candidate
-                for candidate in numbers
-                if names.decided_route(experiment.name, candidate, protocol) in accepted
+                candidate.name
+                for candidate in experiment.candidates
+                if names.decided_route(experiment.name, candidate.name, protocol) in accepted
             }
-            entries[experiment.name, protocol] = _entry(experiment, models, now, numbers, known)
-    return Table(tuple(labels), entries)
+            entries[experiment.name, protocol] = _entry(experiment, models, now, known, revision)
+    return Table(entries)
 
 
-def _entry(
-    experiment: Experiment, models: Mapping[str, Model], now: Shares, numbers: Mapping[str, int], known: set[str]
-) -> Entry:
+def _entry(experiment: Experiment, models: Mapping[str, Model], now: Shares, known: set[str], revision: int) -> Entry:
+    weights = dict(now.weighted)
+    total = sum(weights.values())
+
     def decision(candidate: str, outcome: Outcome) -> Decision:
-        return Decision(numbers[candidate], experiment.name, candidate, outcome)
+        share = weights.get(candidate, 0) / total if total else 0.0
+        return Decision(experiment.name, candidate, outcome, names.label(experiment.name, candidate), revision, share)
 
     sticky = {
         served_as(models[name], experiment.resource_type): decision(name, Outcome.STICKY)
@@ -103,7 +109,7 @@ def _entry(
     }
     if not now.weighted or not all(name in known for name, _ in now.weighted):
         outcome = Outcome.NOT_ACCEPTED if now.weighted else Outcome.UNAVAILABLE
-        left = (Decision(0, experiment.name, "", outcome),)
+        left = (Decision(experiment.name, "", outcome, revision=revision),)
         return Entry((1,), left, left, sticky)
     drawn = Outcome.UNAVAILABLE if now.narrowed else Outcome.WEIGHTED
     stale = Outcome.UNAVAILABLE if now.narrowed else Outcome.STALE_TOKEN

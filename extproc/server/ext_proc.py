@@ -17,7 +17,7 @@ from extproc.core.decide import decide
 from extproc.core.split import DRAW_BITS
 from extproc.core.table import Decision
 from extproc.names import EXT_PROC_METHOD
-from extproc.wire.ext_proc import NEUTRAL, NotAProcessingRequest, Published, read, telling
+from extproc.wire.ext_proc import NEUTRAL, NotAProcessingRequest, Published, read
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Draw = Callable[[], int]
@@ -105,12 +105,10 @@ class ExtProc:
             if request.phase == "request_headers":
                 draw = self._draw()
                 decision = decide(published.table, request.route_name, request.headers, draw)
-                reply = published.replies[decision.number]
                 if span:
                     span.decided(decision, draw)
-                    reply = telling(reply, decision)
                 try:
-                    await context.write(reply)
+                    await context.write(published.reply(decision, traced=span is not None))
                 finally:
                     # Envoy resets the stream when it has its answer, and that may cancel this very write.
                     self._observed(decision)

@@ -1,6 +1,6 @@
 """The ext_proc exchange as bytes: what Envoy asks, read into core values, and every answer, serialised beforehand.
 
-Reading raises nothing but `NotAProcessingRequest`. An answer is constant: a decision's number is its index, so that
+Reading raises nothing but `NotAProcessingRequest`. An answer is constant: a decision's label finds it, so that
 answering a request builds no message. Messages: envoy/service/ext_proc/v3/external_processor.proto.
 """
 
@@ -92,9 +92,11 @@ def _decided(label: str) -> bytes:
     return response.SerializeToString()
 
 
-def replies(table: Table) -> tuple[bytes, ...]:
-    """The answer to `request_headers` for each decision of `table`, by its number."""
-    return (NEUTRAL["request_headers"], *map(_decided, table.labels[1:]))
+def replies(table: Table) -> Mapping[str, bytes]:
+    """The answer to `request_headers` for each decision of `table`, by its label."""
+    decisions = (d for e in table.entries.values() for d in (*e.afresh, *e.stale, *e.sticky.values()))
+    labels = {decision.label for decision in decisions if decision.label}
+    return {"": NEUTRAL["request_headers"], **{label: _decided(label) for label in sorted(labels)}}
 
 
 def _outcome(outcome: Outcome) -> bytes:
@@ -107,12 +109,12 @@ _OUTCOMES: Final = {outcome: _outcome(outcome) for outcome in Outcome}
 
 
 def telling(reply: bytes, decision: Decision) -> bytes:
-    """The reply to `decision`, with its outcome as dynamic metadata of the request, for Envoy's span.
+    """The reply to `decision`, with its outcome as dynamic metadata of the request, for Envoy's span and access log.
 
     A reply that decides nothing stays as it is: the intercept route, which serves then, has its own reason.
     """
     # Messages that are written one after the other are one message: https://protobuf.dev/programming-guides/encoding/
-    return reply + _OUTCOMES[decision.outcome] if decision.number else reply
+    return reply + _OUTCOMES[decision.outcome] if decision.label else reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,16 @@ class Published:
     """A table and its replies, one value, so that a decision can never be answered with another table's reply."""
 
     table: Table = EMPTY
-    replies: tuple[bytes, ...] = field(init=False)
+    replies: Mapping[str, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "replies", replies(self.table))
+
+    def reply(self, decision: Decision, *, traced: bool = False) -> bytes:
+        """The answer to `request_headers` that tells Envoy of `decision`.
+
+        The access log takes a decided request that says nothing for a weighted one: it is by far the most frequent
+        outcome, and its reply stays short. A trace says it of each.
+        """
+        reply = self.replies[decision.label]
+        return telling(reply, decision) if traced or decision.outcome is not Outcome.WEIGHTED else reply

@@ -39,7 +39,7 @@ def listener(options: Options, route_specifier: Json) -> Json:
             filter_chain(
                 names.INFERENCE_LISTENER,
                 route_specifier,
-                [_ext_proc(options)],
+                [_EXT_PROC],
                 codec_type="AUTO",
                 early_header_mutation_extensions=[_STRIP_CLIENT_HEADERS],
                 # https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge
@@ -76,33 +76,31 @@ def ext_proc_on() -> Json:
     return {names.EXT_PROC_FILTER: pack("envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute", {"overrides": {}})}
 
 
-def _ext_proc(options: Options) -> Json:
-    return {
-        "name": names.EXT_PROC_FILTER,
-        "disabled": True,
-        "typed_config": typed(
-            "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
-            grpc_service={"envoy_grpc": {"cluster_name": names.EXT_PROC_CLUSTER}},
-            # Without an answer the request goes where Envoy's own split has sent it already.
-            failure_mode_allow=True,
-            message_timeout=MESSAGE_TIMEOUT,
-            request_attributes=[names.ROUTE_NAME_ATTRIBUTE],
-            forward_rules={"allowed_headers": {"patterns": [{"exact": names.ROUTE_HEADER}]}},
-            processing_mode={
-                "request_header_mode": "SEND",
-                "response_header_mode": "SKIP",
-                "request_body_mode": "NONE",
-                "response_body_mode": "NONE",
-                "request_trailer_mode": "SKIP",
-                "response_trailer_mode": "SKIP",
-            },
-            # All that extproc may do is to name a route: no other header, no answer of its own, no more of the body.
-            mutation_rules={"disallow_all": True, "allow_expression": {"regex": names.LABEL_HEADER}},
-            disable_immediate_response=True,
-            allow_mode_override=False,
-            # Envoy drops dynamic metadata of an answer unless its namespace is named here.
-            **(
-                {"metadata_options": {"receiving_namespaces": {"untyped": [names.METADATA]}}} if options.tracing else {}
-            ),
-        ),
-    }
+_EXT_PROC: Final = {
+    "name": names.EXT_PROC_FILTER,
+    "disabled": True,
+    "typed_config": typed(
+        "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+        grpc_service={"envoy_grpc": {"cluster_name": names.EXT_PROC_CLUSTER}},
+        # Without an answer the request goes where Envoy's own split has sent it already.
+        failure_mode_allow=True,
+        message_timeout=MESSAGE_TIMEOUT,
+        request_attributes=[names.ROUTE_NAME_ATTRIBUTE],
+        forward_rules={"allowed_headers": {"patterns": [{"exact": names.ROUTE_HEADER}]}},
+        processing_mode={
+            "request_header_mode": "SEND",
+            "response_header_mode": "SKIP",
+            "request_body_mode": "NONE",
+            "response_body_mode": "NONE",
+            "request_trailer_mode": "SKIP",
+            "response_trailer_mode": "SKIP",
+        },
+        # All that extproc may do is to name a route: no other header, no answer of its own, no more of the body.
+        mutation_rules={"disallow_all": True, "allow_expression": {"regex": names.LABEL_HEADER}},
+        disable_immediate_response=True,
+        allow_mode_override=False,
+        # Envoy drops dynamic metadata of an answer unless its namespace is named here. It says why a request went
+        # where it went, in Envoy's span and access log.
+        metadata_options={"receiving_namespaces": {"untyped": [names.METADATA]}},
+    ),
+}

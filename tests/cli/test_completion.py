@@ -75,11 +75,11 @@ def test_commands_options_and_states_are_completed_without_asking(admin: FakeAdm
     assert admin.requests == []
 
 
-@pytest.mark.parametrize("admin_url", [f"http://127.0.0.1:{free_port()}", "rubbish", "http://a..b"])
+@pytest.mark.parametrize("admin_url", ["http://127.0.0.1:{free}", "rubbish", "http://a..b"])
 def test_nothing_is_said_when_nothing_can_be_asked(
     admin_url: str, completed: Completed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EXTPROC_ADMIN", admin_url)
+    monkeypatch.setenv("EXTPROC_ADMIN", admin_url.format(free=free_port()))
     assert completed("extproc experiment stop ") == []
     assert completed("extproc experiment stop --admin rubbish ") == []
 

@@ -54,7 +54,10 @@ def sent(token: str) -> Mapping[str, str]:
 )
 def test_every_draw_counted(route: str, headers: Mapping[str, str], outcome: Outcome) -> None:
     counts = Counter(decide(TABLE, route, headers, draw, bits=8) for draw in range(256))
-    assert counts == {Decision(1, "ab", "iris", outcome): 179, Decision(2, "ab", "iris2", outcome): 77}
+    assert counts == {
+        Decision("ab", "iris", outcome, "ab/iris", share=179 / 256): 179,
+        Decision("ab", "iris2", outcome, "ab/iris2", share=77 / 256): 77,
+    }
 
 
 @pytest.mark.parametrize(
@@ -92,22 +95,22 @@ def test_what_only_resembles_a_token_is_stale(token: str) -> None:
     ],
 )
 def test_a_route_of_no_experiment_is_left_to_envoy(route: str, experiment: str) -> None:
-    assert decide(TABLE, route, sent(":iris_1:"), 0) == Decision(0, experiment, "", Outcome.NO_EXPERIMENT)
+    assert decide(TABLE, route, sent(":iris_1:"), 0) == Decision(experiment, "", Outcome.NO_EXPERIMENT)
 
 
 def test_an_empty_table_decides() -> None:
-    assert decide(EMPTY, HTTP, {}, 0) == Decision(0, "ab", "", Outcome.NO_EXPERIMENT)
+    assert decide(EMPTY, HTTP, {}, 0) == Decision("ab", "", Outcome.NO_EXPERIMENT)
 
 
 def test_protocols_are_decided_apart() -> None:
     http, grpc = (names.intercept_route("other", "other", protocol) for protocol in ("http", "grpc"))
-    assert decide(TABLE, http, {}, 0) == Decision(4, "other", "other", Outcome.WEIGHTED)
-    assert decide(TABLE, grpc, {}, 0) == Decision(0, "other", "", Outcome.NOT_ACCEPTED)
+    assert decide(TABLE, http, {}, 0) == Decision("other", "other", Outcome.WEIGHTED, "other/other", share=1.0)
+    assert decide(TABLE, grpc, {}, 0) == Decision("other", "", Outcome.NOT_ACCEPTED)
 
 
 def test_an_experiment_without_a_model_leaves_the_request_to_envoy() -> None:
     route = names.intercept_route("gone", "unknown", "http")
-    assert decide(TABLE, route, sent(":unknown_1:"), 0) == Decision(0, "gone", "", Outcome.UNAVAILABLE)
+    assert decide(TABLE, route, sent(":unknown_1:"), 0) == Decision("gone", "", Outcome.UNAVAILABLE)
 
 
 ROUTES = st.one_of(
@@ -121,8 +124,7 @@ ROUTES = st.one_of(
 def test_any_request_gets_a_decision_that_the_table_can_answer(route: str, header: str, draw: int) -> None:
     decision = decide(TABLE, route, sent(header), draw)
     assert isinstance(decision.outcome, Outcome)
-    label = TABLE.labels[decision.number]
-    assert label == (names.label(decision.experiment, decision.candidate) if decision.candidate else "")
+    assert decision.label == (names.label(decision.experiment, decision.candidate) if decision.candidate else "")
     assert decision == decide(TABLE, route, dict(sent(header)), draw), "not the same for the same inputs"
 
 

@@ -48,13 +48,12 @@ def drawn(entry: Entry) -> list[tuple[str, Outcome]]:
     return [(d.candidate, d.outcome) for d in entry.afresh]
 
 
-def test_an_empty_table_has_the_neutral_decision_alone() -> None:
-    assert table() == EMPTY == Table(("",), {})
+def test_without_experiments_the_table_is_empty() -> None:
+    assert table() == EMPTY == Table({})
 
 
-def test_candidates_are_numbered_across_experiments_and_shared_between_protocols() -> None:
+def test_an_experiment_has_an_entry_for_each_protocol() -> None:
     compiled = table(AB, ZERO)
-    assert compiled.labels == ("", "ab/iris", "ab/iris2", "zero/iris3", "zero/iris")
     assert set(compiled.entries) == {("ab", "http"), ("ab", "grpc"), ("zero", "http"), ("zero", "grpc")}
     assert compiled.entries["ab", "http"] == compiled.entries["ab", "grpc"]
 
@@ -64,7 +63,18 @@ def test_every_decision_is_told_under_its_own_label() -> None:
     for (experiment, _), entry in compiled.entries.items():
         for decision in decisions(entry):
             assert decision.experiment == experiment
-            assert compiled.labels[decision.number] == names.label(experiment, decision.candidate)
+            assert decision.label == names.label(experiment, decision.candidate)
+
+
+def test_a_decision_knows_its_share_and_revision() -> None:
+    half = dataclasses.replace(AB, candidates=(*AB.candidates, Candidate("iris3", 0)))
+    entry = compile_table([half], MODELS, always, EVERYTHING, {"ab": 4}).entries["ab", "http"]
+    shares = {"iris": 0.7, "iris2": 0.3, "iris3": 0.0}
+    assert {(d.candidate, d.share) for d in entry.sticky.values()} == set(shares.items())
+    assert [d.share for d in entry.afresh] == [d.share for d in entry.stale] == [0.7, 0.3]
+    assert {d.revision for d in decisions(entry)} == {4}
+    left = compile_table([AB], MODELS, always, (), {"ab": 4}).entries["ab", "http"]
+    assert {(d.share, d.revision) for d in decisions(left)} == {(0.0, 4)}
 
 
 def test_an_entry_holds_the_users_weights_and_every_token() -> None:
@@ -73,8 +83,8 @@ def test_an_entry_holds_the_users_weights_and_every_token() -> None:
     assert drawn(entry) == [("iris", Outcome.WEIGHTED), ("iris2", Outcome.WEIGHTED)]
     assert [d.outcome for d in entry.stale] == [Outcome.STALE_TOKEN, Outcome.STALE_TOKEN]
     assert entry.sticky == {
-        "iris_1": Decision(1, "ab", "iris", Outcome.STICKY),
-        "iris2_7": Decision(2, "ab", "iris2", Outcome.STICKY),
+        "iris_1": Decision("ab", "iris", Outcome.STICKY, "ab/iris", share=0.7),
+        "iris2_7": Decision("ab", "iris2", Outcome.STICKY, "ab/iris2", share=0.3),
     }
 
 
@@ -92,7 +102,6 @@ def test_pipelines_have_their_own_tokens() -> None:
 def test_a_candidate_that_no_model_defines_has_no_token() -> None:
     compiled = compile_table([AB], {"iris": MODELS["iris"]}, lambda name, _: name == "iris", EVERYTHING)
     assert compiled.entries["ab", "http"].sticky.keys() == {"iris_1"}
-    assert compiled.labels == ("", "ab/iris", "ab/iris2")
 
 
 def test_availability_is_judged_for_each_protocol() -> None:
@@ -113,20 +122,20 @@ def test_the_default_stands_in_under_a_name_of_its_own(when: WhenUnavailable) ->
 
 def test_with_nothing_available_and_no_default_envoy_is_left_alone() -> None:
     entry = table(ZERO, usable=lambda _, __: False).entries["zero", "http"]
-    assert set(decisions(entry)) == {Decision(0, "zero", "", Outcome.UNAVAILABLE)}
+    assert set(decisions(entry)) == {Decision("zero", "", Outcome.UNAVAILABLE)}
 
 
 def test_an_envoy_that_knows_nothing_is_told_nothing() -> None:
     compiled = table(AB, ZERO, accepted=())
     for entry in compiled.entries.values():
-        assert {(d.number, d.candidate, d.outcome) for d in decisions(entry)} == {(0, "", Outcome.NOT_ACCEPTED)}
+        assert {(d.label, d.candidate, d.outcome) for d in decisions(entry)} == {("", "", Outcome.NOT_ACCEPTED)}
 
 
 def test_while_one_drawn_route_is_missing_envoy_draws_and_known_tokens_count() -> None:
     entry = table(AB, accepted={"ab/iris2"}).entries["ab", "http"]
-    assert entry.afresh == entry.stale == (Decision(0, "ab", "", Outcome.NOT_ACCEPTED),)
+    assert entry.afresh == entry.stale == (Decision("ab", "", Outcome.NOT_ACCEPTED),)
     assert entry.cumulative == (1,)
-    assert entry.sticky == {"iris2_7": Decision(2, "ab", "iris2", Outcome.STICKY)}
+    assert entry.sticky == {"iris2_7": Decision("ab", "iris2", Outcome.STICKY, "ab/iris2", share=0.3)}
 
 
 def test_a_route_that_is_never_drawn_holds_nothing_back() -> None:
@@ -155,7 +164,7 @@ def test_a_default_that_stands_in_needs_its_route_too() -> None:
 def test_no_label_without_an_accepted_route(accepted: Container[str]) -> None:
     for (experiment, protocol), entry in table(AB, ZERO, accepted=accepted).entries.items():
         for decision in decisions(entry):
-            if decision.number:
+            if decision.label:
                 assert names.decided_route(experiment, decision.candidate, protocol) in accepted
 
 
@@ -171,6 +180,6 @@ def test_the_names_grpc_fallback_and_mirror_are_free_for_models() -> None:
 def test_a_table_can_not_be_changed() -> None:
     compiled = table(AB)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        compiled.labels = ()  # type: ignore[misc]
+        compiled.entries = {}  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
         compiled.entries["ab", "http"].sticky = {}  # type: ignore[misc]

@@ -37,7 +37,7 @@ ROUTE: Final = names.intercept_route(EXPERIMENT, CANDIDATES[0], "http")
 
 def reply(draw: int, headers: dict[str, str] | None = None, of: Published = PUBLISHED) -> bytes:
     """What is answered to a request of the fixtures' experiment."""
-    return of.replies[decide(of.table, ROUTE, headers or {}, draw).number]
+    return of.reply(decide(of.table, ROUTE, headers or {}, draw))
 
 
 def on_uvloop(scenario: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

@@ -19,7 +19,7 @@ from tests.harness.waiting import eventually
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED: Final = (("user-agent", "envoy"), ("traceparent", f"00-{TRACE}-{PARENT}-01"), ("x-bin", b"\0"))
-DECISION: Final = Decision(1, "iris-ab", "iris2", Outcome.STICKY)
+DECISION: Final = Decision("iris-ab", "iris2", Outcome.STICKY, "iris-ab/iris2")
 
 
 @pytest.fixture

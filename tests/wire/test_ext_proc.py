@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc import names
-from extproc.core.table import EMPTY, Decision, Outcome, Table
+from extproc.core.table import EMPTY, Decision, Entry, Outcome, Table
 from extproc.wire.ext_proc import (
     NEUTRAL,
     NotAProcessingRequest,
@@ -155,17 +155,26 @@ def test_a_neutral_answer_is_of_its_kind_and_changes_nothing(phase: Phase) -> No
     assert response == OfficialResponse(**{phase: type(getattr(response, phase))()})
 
 
-def test_decision_number_zero_changes_nothing() -> None:
-    assert replies(EMPTY) == (NEUTRAL["request_headers"],)
-    assert replies(Table(("", "a/b"), {}))[0] == NEUTRAL["request_headers"]
+def deciding(*labels: str) -> Table:
+    """A table that decides for these labels, and can leave a request to Envoy."""
+    pairs = [(label, *label.split("/")) for label in labels]
+    decisions = tuple(Decision(experiment, name, Outcome.WEIGHTED, label) for label, experiment, name in pairs)
+    left = (Decision("iris-ab", "", Outcome.UNAVAILABLE),)
+    sticky = {decision.candidate: decision for decision in decisions[1:]}
+    return Table({("iris-ab", "http"): Entry((1,), decisions[:1], left, sticky)})
+
+
+def test_a_decision_without_a_label_changes_nothing() -> None:
+    assert replies(EMPTY) == {"": NEUTRAL["request_headers"]}
+    assert replies(deciding("a/b"))[""] == NEUTRAL["request_headers"]
 
 
 def test_every_other_decision_tells_envoy_its_label() -> None:
-    labels = ("", "iris-ab/iris", "iris-ab/iris2", f"{'e' * 63}/{'c' * 63}")
-    answers = replies(Table(labels, {}))
-    assert len(answers) == len(labels)
-    for label, answer in zip(labels[1:], answers[1:], strict=True):
-        kind, response = official(answer)
+    labels = ("iris-ab/iris", "iris-ab/iris2", f"{'e' * 63}/{'c' * 63}")
+    answers = replies(deciding(*labels))
+    assert answers.keys() == {"", *labels}
+    for label in labels:
+        kind, response = official(answers[label])
         assert kind == "request_headers"
         assert response.request_headers is not None
         common = response.request_headers.response
@@ -180,17 +189,26 @@ def test_every_other_decision_tells_envoy_its_label() -> None:
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_a_reply_can_tell_its_outcome_and_says_the_same_otherwise(outcome: Outcome) -> None:
-    neutral, reply = replies(Table(("", "iris-ab/iris"), {}))
-    kind, told = official(telling(reply, Decision(1, "iris-ab", "iris", outcome)))
+    neutral, reply = replies(deciding("iris-ab/iris")).values()
+    kind, told = official(telling(reply, Decision("iris-ab", "iris", outcome, "iris-ab/iris")))
     assert kind == "request_headers"
     assert told.request_headers == official(reply)[1].request_headers
     said = Struct(fields={"outcome": Value(string_value=outcome.value)})
     assert told.dynamic_metadata == Struct(fields={names.METADATA: Value(struct_value=said)})
-    assert telling(neutral, Decision(0, "iris-ab", "", outcome)) == neutral
+    assert telling(neutral, Decision("iris-ab", "", outcome)) == neutral
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_only_a_weighted_decision_that_is_not_traced_keeps_its_outcome_to_itself(outcome: Outcome) -> None:
+    published = Published(deciding("iris-ab/iris"))
+    decision = Decision("iris-ab", "iris", outcome, "iris-ab/iris")
+    reply = published.replies["iris-ab/iris"]
+    assert published.reply(decision, traced=True) == telling(reply, decision) != reply
+    assert published.reply(decision) == (reply if outcome is Outcome.WEIGHTED else telling(reply, decision))
 
 
 def test_what_is_published_can_not_disagree_or_change() -> None:
-    published = Published(Table(("", "iris-ab/iris"), {}))
+    published = Published(deciding("iris-ab/iris"))
     assert published.replies == replies(published.table)
     assert Published() == Published(EMPTY)
     with pytest.raises(dataclasses.FrozenInstanceError):
