@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Final
 
-from extproc.core import rules
+from extproc.core import rules, unit_rules
+from extproc.core.units import Layer, Override, Stickiness
 from extproc.errors import InvalidResource
 
 MILLION: Final = 1_000_000
@@ -137,7 +138,8 @@ class Experiment:
     """A split of one endpoint's requests between candidates, with an optional mirror. Raises InvalidResource.
 
     `default` is the model whose endpoint is intercepted; empty for an experiment that is only called by its own name.
-    `timeout` is in milliseconds, 0 for none.
+    `timeout` is in milliseconds, 0 for none. `holdout` is in millionths. `mirrors` are up to four; `mirror` is the
+    first of them, and enough to give where there is one.
     """
 
     name: str
@@ -148,15 +150,23 @@ class Experiment:
     when_unavailable: WhenUnavailable = WhenUnavailable.AVAILABLE_CANDIDATES
     timeout: int = 0
     retry: Retry | None = None
+    stickiness: Stickiness | None = None
+    holdout: int = 0
+    overrides: tuple[Override, ...] = ()
+    layer: Layer | None = None
+    mirrors: tuple[Mirror, ...] = ()
 
     def __post_init__(self) -> None:
-        _demand(rules.experiment_problems(self))
+        if self.mirrors:
+            object.__setattr__(self, "mirror", self.mirrors[0])
+        elif self.mirror:
+            object.__setattr__(self, "mirrors", (self.mirror,))
+        _demand([*rules.experiment_problems(self), *unit_rules.unit_problems(self)])
 
     @property
     def models(self) -> tuple[str, ...]:
         """Every model that the experiment names, candidates first."""
-        names = [c.name for c in self.candidates]
-        return (*names, self.mirror.name) if self.mirror else tuple(names)
+        return (*(c.name for c in self.candidates), *(m.name for m in self.mirrors))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ __all__ = ["Problem", "experiment_problems", "model_problems", "readiness_proble
 WEIGHT_MAX: Final = 2**32 - 1
 VERSION_MAX: Final = 2**32 - 1
 INTERVAL_MIN, INTERVAL_MAX = 100, 3_600_000  # milliseconds
+MIRRORS_MAX: Final = 4
 
 # https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on
 RETRY_ON: Final = frozenset({
@@ -86,7 +87,7 @@ def experiment_problems(experiment: Experiment) -> list[Problem]:
         *_candidates(experiment),
         *_weights(experiment),
         *_default(experiment),
-        *_mirror(experiment),
+        *_mirrors(experiment),
         *_policy(experiment),
     ]
 
@@ -175,15 +176,21 @@ def _default(experiment: Experiment) -> Iterator[Problem]:
         )
 
 
-def _mirror(experiment: Experiment) -> Iterator[Problem]:
-    mirror = experiment.mirror
-    if mirror is None:
-        return
-    yield from name_problems("mirror.name", mirror.name)
-    if mirror.name and mirror.name in [c.name for c in experiment.candidates]:
-        yield Problem("mirror.name", f"{mirror.name!r} is a candidate too: a model is either split to or mirrored to")
-    if not 0 <= mirror.millionths <= 1_000_000:
-        yield Problem("mirror.percent", "must be between 0 and 100")
+def _mirrors(experiment: Experiment) -> Iterator[Problem]:
+    if len(experiment.mirrors) > MIRRORS_MAX:
+        yield Problem("mirrors", f"has {len(experiment.mirrors)} entries: at most {MIRRORS_MAX} are allowed")
+    candidates = [c.name for c in experiment.candidates]
+    for i, mirror in enumerate(experiment.mirrors):
+        where = "mirror" if len(experiment.mirrors) == 1 else f"mirrors[{i}]"
+        yield from name_problems(f"{where}.name", mirror.name)
+        if mirror.name and mirror.name in candidates:
+            yield Problem(
+                f"{where}.name", f"{mirror.name!r} is a candidate too: a model is either split to or mirrored to"
+            )
+        if mirror.name and mirror.name in [m.name for m in experiment.mirrors[:i]]:
+            yield Problem(f"{where}.name", f"{mirror.name!r} is listed already: list it once")
+        if not 0 <= mirror.millionths <= 1_000_000:
+            yield Problem(f"{where}.percent", "must be between 0 and 100")
 
 
 def _policy(experiment: Experiment) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from extproc.core.resources import Experiment, Mirror, Model, Readiness, ResourceType, Retry, WhenUnavailable, kind_of
+from extproc.core.units import Layer, OnMissing, Stickiness, UnitSource
 from extproc.wire import durations
 from extproc.wire.declared import RETRY_ATTEMPTS, RETRY_ON
 
@@ -51,19 +52,43 @@ def _experiment(experiment: Experiment) -> list[tuple[str, Any, Any]]:
         ("default", experiment.default, ""),
         # A weight of 0 is written: whoever reads it shall see that it was meant.
         ("candidates", [{"name": c.name, "weight": c.weight} for c in experiment.candidates], []),
-        ("mirror", _mirror(experiment.mirror), None),
+        ("mirror", _mirror(experiment.mirrors[0]) if len(experiment.mirrors) == 1 else None, None),
         ("resource_type", experiment.resource_type.value, ResourceType.MODEL.value),
         ("when_unavailable", experiment.when_unavailable.value, WhenUnavailable.AVAILABLE_CANDIDATES.value),
         ("timeout", durations.text(experiment.timeout), durations.text(0)),
         ("retry", _given(_retry(experiment.retry)) if experiment.retry else None, None),
+        ("stickiness", _stickiness(experiment.stickiness) if experiment.stickiness else None, None),
+        ("holdout", _percent(experiment.holdout), 0),
+        ("overrides", [{"candidate": o.candidate, "units": list(o.units)} for o in experiment.overrides], []),
+        ("layer", _layer(experiment.layer) if experiment.layer else None, None),
+        ("mirrors", [_mirror(mirror) for mirror in experiment.mirrors] if len(experiment.mirrors) > 1 else [], []),
     ]
 
 
-def _mirror(mirror: Mirror | None) -> dict[str, Any] | None:
-    if mirror is None:
-        return None
-    percent = mirror.percent
-    return {"name": mirror.name, "percent": int(percent) if percent.is_integer() else percent}
+def _mirror(mirror: Mirror) -> dict[str, Any]:
+    return {"name": mirror.name, "percent": _percent(mirror.millionths)}
+
+
+def _percent(millionths: int) -> float:
+    percent = millionths / 10_000
+    return int(percent) if percent.is_integer() else percent
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    return {"name": layer.name, "first_slot": layer.first_slot, "last_slot": layer.last_slot}
+
+
+def _stickiness(stickiness: Stickiness) -> dict[str, Any]:
+    unit: Any = stickiness.key
+    if stickiness.source is UnitSource.COOKIE:
+        ttl = {} if stickiness.ttl is None else {"ttl": durations.text(stickiness.ttl)}
+        unit = {"name": stickiness.key, **ttl}
+    elif stickiness.source is UnitSource.METADATA:
+        unit = {"namespace": stickiness.key, "path": list(stickiness.path)}
+    elif stickiness.source is UnitSource.SOURCE_IP:
+        unit = True
+    rest = [("seed", stickiness.seed, ""), ("on_missing", stickiness.on_missing.value, OnMissing.DRAW.value)]
+    return {stickiness.source.value: unit, **_given(rest)}
 
 
 def _retry(retry: Retry) -> list[tuple[str, Any, Any]]:

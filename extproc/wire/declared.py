@@ -26,7 +26,9 @@ from extproc.core.resources import (
     Retry,
     WhenUnavailable,
 )
+from extproc.core.units import Override
 from extproc.errors import InvalidResource, Problem
+from extproc.wire import declared_units
 from extproc.wire.pb.extproc.v1 import resources_pb2 as pb
 from extproc.wire.structure import Gap, read_message, respelled, unaffected
 from extproc.wire.values import Json, shown
@@ -137,23 +139,36 @@ def _experiment(message: pb.Experiment, unfit: list[Problem]) -> Experiment:
         name=message.name,
         candidates=tuple(Candidate(c.name, c.weight) for c in message.candidates),
         default=message.default,
-        mirror=_mirror(message.mirror, unfit) if message.HasField("mirror") else None,
+        mirror=_mirror("mirror", message.mirror, unfit) if message.HasField("mirror") else None,
         resource_type=ResourceType(pb.Experiment.ResourceType.Name(message.resource_type)),
         when_unavailable=WhenUnavailable(pb.Experiment.WhenUnavailable.Name(message.when_unavailable)),
         timeout=message.timeout.ToMilliseconds(),
         retry=_retry(message.retry) if message.HasField("retry") else None,
+        stickiness=declared_units.stickiness(message.stickiness, unfit) if message.HasField("stickiness") else None,
+        holdout=_millionths("holdout", message.holdout, unfit),
+        overrides=tuple(Override(o.candidate, tuple(o.units)) for o in message.overrides),
+        layer=declared_units.layer(message.layer) if message.HasField("layer") else None,
+        mirrors=_mirrors(message, unfit),
     )
 
 
-def _mirror(message: pb.Mirror, unfit: list[Problem]) -> Mirror:
+def _mirrors(message: pb.Experiment, unfit: list[Problem]) -> tuple[Mirror, ...]:
+    if message.mirrors and message.HasField("mirror"):
+        unfit.append(Problem("mirrors", "stands beside mirror: give one of the two"))
+    return tuple(_mirror(f"mirrors[{i}]", mirror, unfit) for i, mirror in enumerate(message.mirrors))
+
+
+def _mirror(where: str, message: pb.Mirror, unfit: list[Problem]) -> Mirror:
+    return Mirror(message.name, _millionths(f"{where}.percent", message.percent, unfit))
+
+
+def _millionths(path: str, percent: float, unfit: list[Problem]) -> int:
     # repr is the shortest text of a double, so the number that the user wrote and not its binary neighbour.
-    millionths = Decimal(repr(message.percent)) * _MILLIONTHS_OF_A_PERCENT
-    if millionths != millionths.to_integral_value():
-        unfit.append(
-            Problem("mirror.percent", "has more than four decimals: Envoy resolves one in a million, no finer")
-        )
-        millionths = Decimal(0)
-    return Mirror(message.name, int(millionths))
+    millionths = Decimal(repr(percent)) * _MILLIONTHS_OF_A_PERCENT
+    if millionths == millionths.to_integral_value():
+        return int(millionths)
+    unfit.append(Problem(path, "has more than four decimals: Envoy resolves one in a million, no finer"))
+    return 0
 
 
 def _retry(message: pb.Retry) -> Retry:

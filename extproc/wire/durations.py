@@ -1,4 +1,4 @@
-"""Durations: proto3 JSON's text (`1.5s`) ⇄ whole milliseconds, the only unit inside.
+"""Durations: proto3 JSON's text (`1.5s`), and minutes and hours (`30m`, `720h`), ⇄ whole milliseconds.
 
 Envoy's timers count milliseconds, so a finer duration is refused instead of rounded: half a millisecond must not
 become none, which means "no limit".
@@ -8,21 +8,23 @@ import re
 from typing import Final
 
 # proto3 JSON mapping of google.protobuf.Duration: https://protobuf.dev/programming-guides/json/
-_SECONDS: Final = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,9}))?s")
+_TEXT: Final = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,9}))?([smh])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _MAX_SECONDS: Final = 315_576_000_000
 
 
 def milliseconds(text: str) -> int:
     """The milliseconds of `text`. Raises ValueError, saying what is wrong with it."""
-    found = _SECONDS.fullmatch(text)
+    found = _TEXT.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no duration: write it in seconds, like '1.5s'")
-    sign, whole, fraction = found[1], int(found[2]), (found[3] or "").ljust(3, "0")
-    if fraction[3:].strip("0"):
+    sign, unit = found[1], _SECONDS[found[4]]
+    nanoseconds = (int(found[2]) * 10**9 + int((found[3] or "").ljust(9, "0"))) * unit
+    value, finer = divmod(nanoseconds, 10**6)
+    if finer:
         raise ValueError(f"{text!r} is finer than a millisecond: use at most three decimals")
-    if whole >= _MAX_SECONDS:
+    if value >= _MAX_SECONDS * 1000:
         raise ValueError(f"{text!r} is over ten thousand years: choose a shorter one")
-    value = whole * 1000 + int(fraction[:3])
     return -value if sign else value
 
 

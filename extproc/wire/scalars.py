@@ -25,14 +25,13 @@ class Wrong(Exception):
 
 
 def duration(value: Json) -> str:
-    """A google.protobuf.Duration's text."""
+    """A google.protobuf.Duration's text, in seconds, whatever the unit it was given in."""
     if not isinstance(value, str):
         raise Wrong(f"must be a duration like '1.5s', not {shown(value)}")
     try:
-        durations.milliseconds(value)
+        return durations.text(durations.milliseconds(value))
     except ValueError as error:
         raise Wrong(str(error)) from error
-    return value
 
 
 def _string(value: Json, _: FieldDescriptor) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from extproc.core.resources import (
     WhenUnavailable,
 )
 from extproc.core.rules import RETRY_ON, TIMEOUT_MAX, VERSION_MAX, WEIGHT_MAX
+from extproc.core.units import Layer, OnMissing, Override, Stickiness, UnitSource
 from extproc.names import RESERVED_CLUSTERS
 from extproc.wire.manifests import write
 from tests.wire.given import EXPERIMENT, MODEL, a_model, an_experiment, the_only
@@ -32,6 +34,23 @@ hosts = st.one_of(
 )
 endpoints = st.lists(st.builds(Endpoint, hosts, ports), max_size=3).map(tuple)
 milliseconds = st.integers(0, TIMEOUT_MAX) | st.integers(0, 10_000)
+millionths = st.integers(0, 1_000_000)
+layers = st.builds(Layer, st.just("ranking"), st.integers(0, 500), st.integers(500, 999))
+units = st.builds(
+    replace,
+    st.sampled_from(
+        [
+            Stickiness(UnitSource.HEADER, "x-user"),
+            Stickiness(UnitSource.COOKIE, "uid"),
+            Stickiness(UnitSource.COOKIE, "uid", ttl=1500),
+            Stickiness(UnitSource.QUERY, "user"),
+            Stickiness(UnitSource.METADATA, "envoy.filters.http.jwt_authn", ("jwt", "sub")),
+            Stickiness(UnitSource.SOURCE_IP),
+        ]
+    ),
+    seed=st.sampled_from(["", "2026 spring/é"]),
+    on_missing=st.sampled_from(OnMissing),
+)
 
 
 @st.composite
@@ -59,16 +78,26 @@ def experiments(draw: st.DrawFn) -> Experiment:
     candidates = tuple(Candidate(name, weight) for name, weight in zip(names[1:], weights, strict=True))
     default = draw(st.sampled_from(["", *names[1:]]))
     modes = [m for m in WhenUnavailable if default or m is not WhenUnavailable.DEFAULT_ONLY]
+    mirrors = [names[0], *(f"{names[0]}-{i}" for i in range(3))][: draw(st.integers(0, 4))]
+    mirrors = [name for name in mirrors if name not in names[1:]]
+    stickiness = draw(st.none() | units)
+    if stickiness and not default:
+        stickiness = replace(stickiness, on_missing=OnMissing.DRAW)
+    forced = draw(st.integers(0, 2)) if stickiness else 0
     conditions = st.lists(st.sampled_from(sorted(RETRY_ON)), min_size=1, max_size=4).map(tuple)
     return Experiment(
         name=draw(resource_names),
         candidates=candidates,
         default=default,
-        mirror=draw(st.none() | st.builds(Mirror, st.just(names[0]), st.integers(0, 1_000_000))),
+        mirrors=tuple(Mirror(name, draw(millionths)) for name in mirrors),
         resource_type=draw(st.sampled_from(ResourceType)),
         when_unavailable=draw(st.sampled_from(modes)),
         timeout=draw(milliseconds),
         retry=draw(st.none() | st.builds(Retry, st.integers(1, 10), conditions, milliseconds)),
+        stickiness=stickiness,
+        holdout=draw(millionths) if default else 0,
+        overrides=tuple(Override(c.name, (f"u-{c.name}", "é" + c.name)) for c in candidates[:forced]),
+        layer=draw(layers) if default and stickiness else None,
     )
 
 

@@ -19,7 +19,11 @@ def test_text_and_milliseconds_are_one_and_the_same(value: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("0s", 0), ("1s", 1000), ("1.5s", 1500), ("0.001s", 1), ("-0.25s", -250), ("1.500000000s", 1500), ("007s", 7000)],
+    [
+        *[("0s", 0), ("1s", 1000), ("1.5s", 1500), ("0.001s", 1), ("-0.25s", -250), ("1.500000000s", 1500)],
+        *[("007s", 7000), ("30m", 1_800_000), ("720h", 2_592_000_000), ("0.5h", 1_800_000)],
+        *[("1.00005m", 60_003), ("-1m", -60_000)],
+    ],
 )
 def test_what_is_read(text: str, value: int) -> None:
     assert durations.milliseconds(text) == value
@@ -34,14 +38,31 @@ def test_what_is_written(value: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "s", "1", "1ms", "1m", "1.s", ".5s", "1 s", " 1s", "1s\n", "+1s", "1e3s", "١s", "1.0000000001s", "--1s"],
+    [
+        "",
+        "s",
+        "1",
+        "1ms",
+        "1d",
+        "1h30m",
+        "1.s",
+        ".5s",
+        "1 s",
+        " 1s",
+        "1s\n",
+        "+1s",
+        "1e3s",
+        "١s",
+        "1.0000000001s",
+        "--1s",
+    ],
 )
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no duration: write it in seconds, like '1\.5s'"):
         durations.milliseconds(text)
 
 
-@pytest.mark.parametrize("text", ["0.0005s", "1.0001s", "0.000000001s"])
+@pytest.mark.parametrize("text", ["0.0005s", "1.0001s", "0.000000001s", "0.00000001h"])
 def test_what_is_too_fine(text: str) -> None:
     with pytest.raises(ValueError, match="finer than a millisecond"):
         durations.milliseconds(text)
@@ -50,3 +71,5 @@ def test_what_is_too_fine(text: str) -> None:
 def test_what_is_too_long() -> None:
     with pytest.raises(ValueError, match="over ten thousand years"):
         durations.milliseconds("315576000000s")
+    with pytest.raises(ValueError, match="over ten thousand years"):
+        durations.milliseconds("87660000h")

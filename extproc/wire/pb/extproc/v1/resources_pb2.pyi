@@ -41,7 +41,7 @@ class Readiness(_message.Message):
     def __init__(self, path: _Optional[str] = ..., interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: bool = ...) -> None: ...
 
 class Experiment(_message.Message):
-    __slots__ = ("name", "default", "candidates", "mirror", "resource_type", "when_unavailable", "timeout", "retry")
+    __slots__ = ("name", "default", "candidates", "mirror", "resource_type", "when_unavailable", "timeout", "retry", "stickiness", "holdout", "overrides", "layer", "mirrors")
     class ResourceType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         MODEL: _ClassVar[Experiment.ResourceType]
@@ -64,6 +64,11 @@ class Experiment(_message.Message):
     WHEN_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     RETRY_FIELD_NUMBER: _ClassVar[int]
+    STICKINESS_FIELD_NUMBER: _ClassVar[int]
+    HOLDOUT_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDES_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    MIRRORS_FIELD_NUMBER: _ClassVar[int]
     name: str
     default: str
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
@@ -72,7 +77,70 @@ class Experiment(_message.Message):
     when_unavailable: Experiment.WhenUnavailable
     timeout: _duration_pb2.Duration
     retry: Retry
-    def __init__(self, name: _Optional[str] = ..., default: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., resource_type: _Optional[_Union[Experiment.ResourceType, str]] = ..., when_unavailable: _Optional[_Union[Experiment.WhenUnavailable, str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ...) -> None: ...
+    stickiness: Stickiness
+    holdout: float
+    overrides: _containers.RepeatedCompositeFieldContainer[Override]
+    layer: Layer
+    mirrors: _containers.RepeatedCompositeFieldContainer[Mirror]
+    def __init__(self, name: _Optional[str] = ..., default: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., resource_type: _Optional[_Union[Experiment.ResourceType, str]] = ..., when_unavailable: _Optional[_Union[Experiment.WhenUnavailable, str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., stickiness: _Optional[_Union[Stickiness, _Mapping]] = ..., holdout: _Optional[float] = ..., overrides: _Optional[_Iterable[_Union[Override, _Mapping]]] = ..., layer: _Optional[_Union[Layer, _Mapping]] = ..., mirrors: _Optional[_Iterable[_Union[Mirror, _Mapping]]] = ...) -> None: ...
+
+class Stickiness(_message.Message):
+    __slots__ = ("header", "cookie", "query", "metadata", "source_ip", "seed", "on_missing")
+    class OnMissing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        DRAW: _ClassVar[Stickiness.OnMissing]
+        DEFAULT: _ClassVar[Stickiness.OnMissing]
+    DRAW: Stickiness.OnMissing
+    DEFAULT: Stickiness.OnMissing
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    COOKIE_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_IP_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    ON_MISSING_FIELD_NUMBER: _ClassVar[int]
+    header: str
+    cookie: Cookie
+    query: str
+    metadata: MetadataKey
+    source_ip: bool
+    seed: str
+    on_missing: Stickiness.OnMissing
+    def __init__(self, header: _Optional[str] = ..., cookie: _Optional[_Union[Cookie, _Mapping]] = ..., query: _Optional[str] = ..., metadata: _Optional[_Union[MetadataKey, _Mapping]] = ..., source_ip: bool = ..., seed: _Optional[str] = ..., on_missing: _Optional[_Union[Stickiness.OnMissing, str]] = ...) -> None: ...
+
+class Cookie(_message.Message):
+    __slots__ = ("name", "ttl")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    ttl: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class MetadataKey(_message.Message):
+    __slots__ = ("namespace", "path")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    path: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, namespace: _Optional[str] = ..., path: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Override(_message.Message):
+    __slots__ = ("candidate", "units")
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    candidate: str
+    units: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, candidate: _Optional[str] = ..., units: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Layer(_message.Message):
+    __slots__ = ("name", "first_slot", "last_slot")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SLOT_FIELD_NUMBER: _ClassVar[int]
+    LAST_SLOT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    first_slot: int
+    last_slot: int
+    def __init__(self, name: _Optional[str] = ..., first_slot: _Optional[int] = ..., last_slot: _Optional[int] = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("name", "weight")
