@@ -24,6 +24,7 @@ EXT_PROC_FILTER: Final = "envoy.filters.http.ext_proc"
 ROUTE_NAME_ATTRIBUTE: Final = "xds.route_name"
 EXT_PROC_METHOD: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 ADS_METHOD: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+ACCESS_LOG_METHOD: Final = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
 # Names in the generated Envoy configuration.
 INFERENCE_LISTENER: Final = "inference"
@@ -43,6 +44,7 @@ PIPELINE_SUFFIX: Final = ".pipeline"
 METADATA: Final = "extproc"  # the namespace of our metadata, a route's and a request's
 FALLBACK: Final = "fallback"
 MIRROR: Final = "mirror"
+UNTOUCHED: Final = ".default"  # in the place of a candidate: the default, as if there were no experiment
 
 
 def label(experiment: str, candidate: str) -> str:
@@ -74,6 +76,22 @@ def intercepted(route_name: str) -> tuple[str, Protocol]:
     """The experiment and protocol that an intercept route's name speaks of. Total: any text has a reading."""
     experiment, _, rest = route_name.partition("/")
     return experiment, "grpc" if rest.endswith(f"/grpc/{FALLBACK}") else "http"
+
+
+def served(route_name: str) -> tuple[str, str, Protocol, str] | None:
+    """Experiment, candidate and protocol of one of the three kinds of routes above, and FALLBACK, MIRROR or "".
+
+    None for any other name. The candidate is always the second part, so it may be called `grpc` or `mirror` itself.
+    """
+    experiment, *rest = route_name.split("/")
+    if not rest:
+        return None
+    candidate, *marks = rest
+    protocol: Protocol = "http"
+    if marks[:1] == ["grpc"]:
+        protocol, marks = "grpc", marks[1:]
+    mark = "".join(marks[:1])
+    return (experiment, candidate, protocol, mark) if len(marks) < 2 and mark in {"", FALLBACK, MIRROR} else None
 
 
 def model_cluster(model: str, protocol: Protocol) -> str:

@@ -19,12 +19,12 @@ from decimal import Context, Decimal
 from math import log, log1p
 from typing import Final
 
+from extproc.core.resources import MILLION
 from extproc.core.units import SLOTS
 
 Hash = Callable[[bytes], int]  # uniform in [0, 2^64), the same everywhere
 
 BUCKET_BITS: Final = 32
-MILLION: Final = 1_000_000
 
 _SHIFT: Final = 64 - BUCKET_BITS
 _SCALE: Final = 2.0**-64
