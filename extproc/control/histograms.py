@@ -15,17 +15,31 @@ PER_DOUBLING: Final = 2**SCALE  # buckets
 LOWEST: Final = -20 * PER_DOUBLING  # whose values are at most a microsecond; Envoy's clock resolves no finer
 HIGHEST: Final = 20 * PER_DOUBLING - 1  # up to 2^20 s, twelve days
 
+_SHORTEST: Final = 2.0 ** (LOWEST / PER_DOUBLING)
+_LONGEST: Final = 2.0 ** (HIGHEST / PER_DOUBLING)
+
 
 def bucket(seconds: float) -> int:
     """The index of the bucket that counts this duration; what lies beyond the first or the last goes there."""
-    if seconds <= 0:
+    if seconds <= _SHORTEST:
         return LOWEST
-    return min(max(ceil(log2(seconds) * PER_DOUBLING) - 1, LOWEST), HIGHEST)
+    return ceil(log2(seconds) * PER_DOUBLING) - 1 if seconds < _LONGEST else HIGHEST
 
 
 def upper_bound(index: int) -> float:
     """The largest value of a bucket, in seconds."""
     return float(2 ** ((index + 1) / PER_DOUBLING))
+
+
+def quantile(buckets: Mapping[int, int], share: float) -> float:
+    """The middle of the bucket in which the value of rank `share` (0 to 1) lies, in seconds; of at least one value."""
+    rank = max(ceil(share * sum(buckets.values())), 1)
+    reached = 0
+    for index in sorted(buckets):
+        reached += buckets[index]
+        if reached >= rank:
+            break
+    return float(2 ** ((index + 0.5) / PER_DOUBLING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +63,6 @@ class Histogram:
     @property
     def count(self) -> int:
         return sum(self.buckets.values())
+
+
+EMPTY: Final = Histogram()

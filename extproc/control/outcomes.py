@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from extproc.control.histograms import Histogram
+from extproc.control.histograms import EMPTY, Histogram
 
 FALLBACK: Final = "fallback"  # Envoy's own split, because extproc did not answer
 MIRRORED: Final = "mirrored"  # a copy
@@ -33,8 +33,8 @@ class CandidateOutcomes:
     by_outcome: Mapping[str, int] = field(default_factory=dict)
     by_code: Mapping[str, int] = field(default_factory=dict)
     flags: Mapping[str, int] = field(default_factory=dict)
-    duration: Histogram = Histogram()
-    upstream: Histogram = Histogram()
+    duration: Histogram = EMPTY
+    upstream: Histogram = EMPTY
     received: int = 0
     sent: int = 0
 
@@ -60,15 +60,14 @@ class SplitOutcomes:
 class RevisionOutcomes:
     """What became of the requests of one revision; `number` is None until the revision is recorded.
 
-    `since` is when it was in force first, in UTC. `mirror` is the mirror's name, empty without one; the candidates are
-    all that the revision names, in its order, with or without requests.
+    `since` is when it was in force first, in UTC. `candidates` and `mirrors` are all that the revision names, in its
+    order, with or without requests.
     """
 
     number: int | None
     since: datetime
     candidates: Mapping[str, CandidateOutcomes]
-    mirror: str
-    mirrored: CandidateOutcomes
+    mirrors: Mapping[str, CandidateOutcomes]
     split: SplitOutcomes
 
 
@@ -83,14 +82,17 @@ class Exemplar:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All requests that one candidate or mirror of an experiment has answered since its outcomes are kept.
+    """All requests that one candidate or mirror of an experiment has answered since this process began.
 
     These never shrink while the experiment is known, whatever revisions are dropped: they are what a counter shows.
-    `exemplars` are by bucket of `duration`.
+    They begin at 0 with the process, as counters of Prometheus do: one that was taken up again where it was last
+    saved, and so a little lower than last seen, would be taken for a new one with all its requests at once.
+    `fallbacks` of them were Envoy's own split. `exemplars` are by bucket of `duration`.
     """
 
     by_code: Mapping[str, int] = field(default_factory=dict)
-    duration: Histogram = Histogram()
+    fallbacks: int = 0
+    duration: Histogram = EMPTY
     exemplars: Mapping[int, Exemplar] = field(default_factory=dict)
 
 

@@ -32,5 +32,15 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE revision ADD COLUMN why TEXT NOT NULL DEFAULT '';
     """,
+    """
+    -- What became of the requests of a revision.
+    CREATE TABLE outcome (
+        name TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        since REAL NOT NULL,  -- when it was in force first: Unix time, in seconds
+        counts TEXT NOT NULL,  -- JSON, as control/outcome_store.py writes it
+        PRIMARY KEY (name, revision)
+    );
+    """,
 )
 VERSION: Final = len(MIGRATIONS)

@@ -7,21 +7,23 @@ that was refused is never seen, and a number is never given twice.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+from extproc.control import outcome_store
 from extproc.control.complaints import corrupt
 from extproc.control.database import Database
-from extproc.control.revisions import Action, Revision
+from extproc.control.outcome_store import OutcomeStore
+from extproc.control.revisions import Action, Change, Revision
 from extproc.core.resources import Experiment
 from extproc.errors import InvalidResource
 from extproc.wire import manifests
 
-__all__ = ["Action", "Revision", "Store"]
+__all__ = ["Action", "Change", "Revision", "Store"]
 
 # Each query lists the fields of a Revision in their order.
 _LATEST: Final = """
@@ -40,7 +42,7 @@ _COUNT: Final = "INSERT INTO numbering (name, last) VALUES (?, ?) ON CONFLICT (n
 
 
 class Store:
-    """The revisions under one state directory; this process is the only one that has them open.
+    """The revisions under one state directory, and their `outcomes`; this process alone has them open.
 
     Every method may be called from any thread. `current` never waits; the others wait for each other and for the disk.
     """
@@ -49,6 +51,7 @@ class Store:
         self._database: Final = database
         self._latest = latest
         self._lock: Final = Lock()
+        self.outcomes: Final = OutcomeStore(database, self._lock)
 
     @classmethod
     def open(cls, state_dir: Path) -> Self:
@@ -79,15 +82,25 @@ class Store:
 
         Raises StoreUnwritable with the reason; then there is no such revision, and the next call may succeed.
         """
+        (revision,) = self.record_all([Change(name, action, spec, source, caller, why)], at)
+        return revision
+
+    def record_all(self, changes: Sequence[Change], at: datetime) -> tuple[Revision, ...]:
+        """Add a revision for each of `changes`, in their order: all of them or, when this raises, none.
+
+        Ten thousand of them wait for the disk once. Raises as `record` does.
+        """
+        revisions: list[Revision] = []
         with self._lock:
             with self._database.writing() as connection:
-                last = connection.execute(_LAST_NUMBER, (name,)).fetchone()
-                number = last[0] + 1 if last else 1
-                revision = Revision(name, number, action, spec, source, caller, why, at)
-                connection.execute(_COUNT, (name, number))
-                connection.execute(_INSERT, _row(revision))
-            self._latest = MappingProxyType({**self._latest, name: revision})
-        return revision
+                for change in changes:
+                    last = connection.execute(_LAST_NUMBER, (change.name,)).fetchone()
+                    revision = change.numbered(last[0] + 1 if last else 1, at)
+                    connection.execute(_COUNT, (revision.name, revision.number))
+                    connection.execute(_INSERT, _row(revision))
+                    revisions.append(revision)
+            self._latest = MappingProxyType({**self._latest, **{revision.name: revision for revision in revisions}})
+        return tuple(revisions)
 
     def current(self) -> Mapping[str, Revision]:
         """The last revision of each name: an immutable value that later changes don't touch."""
@@ -100,7 +113,7 @@ class Store:
         return tuple(_revision(self._database.file, row) for row in rows)
 
     def forget(self, name: str) -> None:
-        """Drop every revision of a stopped experiment, on the disk too; an unknown name is fine.
+        """Drop every revision of a stopped experiment and its outcomes, on the disk too; an unknown name is fine.
 
         Raises StoreUnwritable, and ValueError for an experiment that runs.
         """
@@ -112,6 +125,7 @@ class Store:
                 raise ValueError(f"{name} was {latest.action}, not stopped: it can't be forgotten")
             with self._database.writing() as connection:
                 connection.execute(_FORGET, (name,))
+                connection.execute(outcome_store.FORGET, (name,))
             self._latest = MappingProxyType({n: r for n, r in self._latest.items() if n != name})
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65xtproc/slim/ext_proc.proto\x12\x15\x65xtproc.slim.ext_proc\"<\n\x0bHeaderValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x11\n\traw_value\x18\x03 \x01(\x0c\"@\n\tHeaderMap\x12\x33\n\x07headers\x18\x01 \x03(\x0b\x32\".extproc.slim.ext_proc.HeaderValue\"W\n\x0bHttpHeaders\x12\x31\n\x07headers\x18\x01 \x01(\x0b\x32 .extproc.slim.ext_proc.HeaderMap\x12\x15\n\rend_of_stream\x18\x03 \x01(\x08\"/\n\x08HttpBody\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x15\n\rend_of_stream\x18\x02 \x01(\x08\"B\n\x0cHttpTrailers\x12\x32\n\x08trailers\x18\x01 \x01(\x0b\x32 .extproc.slim.ext_proc.HeaderMap\"\x90\x01\n\x06Struct\x12\x39\n\x06\x66ields\x18\x01 \x03(\x0b\x32).extproc.slim.ext_proc.Struct.FieldsEntry\x1aK\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.extproc.slim.ext_proc.Value:\x02\x38\x01\"^\n\x05Value\x12\x16\n\x0cstring_value\x18\x03 \x01(\tH\x00\x12\x35\n\x0cstruct_value\x18\x05 \x01(\x0b\x32\x1d.extproc.slim.ext_proc.StructH\x00\x42\x06\n\x04kind\"\xb3\x04\n\x11ProcessingRequest\x12=\n\x0frequest_headers\x18\x02 \x01(\x0b\x32\".extproc.slim.ext_proc.HttpHeadersH\x00\x12>\n\x10response_headers\x18\x03 \x01(\x0b\x32\".extproc.slim.ext_proc.HttpHeadersH\x00\x12\x37\n\x0crequest_body\x18\x04 \x01(\x0b\x32\x1f.extproc.slim.ext_proc.HttpBodyH\x00\x12\x38\n\rresponse_body\x18\x05 \x01(\x0b\x32\x1f.extproc.slim.ext_proc.HttpBodyH\x00\x12?\n\x10request_trailers\x18\x06 \x01(\x0b\x32#.extproc.slim.ext_proc.HttpTrailersH\x00\x12@\n\x11response_trailers\x18\x07 \x01(\x0b\x32#.extproc.slim.ext_proc.HttpTrailersH\x00\x12L\n\nattributes\x18\t \x03(\x0b\x32\x38.extproc.slim.ext_proc.ProcessingRequest.AttributesEntry\x1aP\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.extproc.slim.ext_proc.Struct:\x02\x38\x01\x42\t\n\x07request\"\x8e\x02\n\x11HeaderValueOption\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32\".extproc.slim.ext_proc.HeaderValue\x12L\n\rappend_action\x18\x03 \x01(\x0e\x32\x35.extproc.slim.ext_proc.HeaderValueOption.AppendAction\"w\n\x0c\x41ppendAction\x12\x1b\n\x17\x41PPEND_IF_EXISTS_OR_ADD\x10\x00\x12\x11\n\rADD_IF_ABSENT\x10\x01\x12\x1e\n\x1aOVERWRITE_IF_EXISTS_OR_ADD\x10\x02\x12\x17\n\x13OVERWRITE_IF_EXISTS\x10\x03\"O\n\x0eHeaderMutation\x12=\n\x0bset_headers\x18\x01 \x03(\x0b\x32(.extproc.slim.ext_proc.HeaderValueOption\"k\n\x0e\x43ommonResponse\x12>\n\x0fheader_mutation\x18\x02 \x01(\x0b\x32%.extproc.slim.ext_proc.HeaderMutation\x12\x19\n\x11\x63lear_route_cache\x18\x05 \x01(\x08\"J\n\x0fHeadersResponse\x12\x37\n\x08response\x18\x01 \x01(\x0b\x32%.extproc.slim.ext_proc.CommonResponse\"G\n\x0c\x42odyResponse\x12\x37\n\x08response\x18\x01 \x01(\x0b\x32%.extproc.slim.ext_proc.CommonResponse\"R\n\x10TrailersResponse\x12>\n\x0fheader_mutation\x18\x01 \x01(\x0b\x32%.extproc.slim.ext_proc.HeaderMutation\"\xe6\x03\n\x12ProcessingResponse\x12\x41\n\x0frequest_headers\x18\x01 \x01(\x0b\x32&.extproc.slim.ext_proc.HeadersResponseH\x00\x12\x42\n\x10response_headers\x18\x02 \x01(\x0b\x32&.extproc.slim.ext_proc.HeadersResponseH\x00\x12;\n\x0crequest_body\x18\x03 \x01(\x0b\x32#.extproc.slim.ext_proc.BodyResponseH\x00\x12<\n\rresponse_body\x18\x04 \x01(\x0b\x32#.extproc.slim.ext_proc.BodyResponseH\x00\x12\x43\n\x10request_trailers\x18\x05 \x01(\x0b\x32\'.extproc.slim.ext_proc.TrailersResponseH\x00\x12\x44\n\x11response_trailers\x18\x06 \x01(\x0b\x32\'.extproc.slim.ext_proc.TrailersResponseH\x00\x12\x37\n\x10\x64ynamic_metadata\x18\x08 \x01(\x0b\x32\x1d.extproc.slim.ext_proc.StructB\n\n\x08responseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65xtproc/slim/ext_proc.proto\x12\x15\x65xtproc.slim.ext_proc\"<\n\x0bHeaderValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x11\n\traw_value\x18\x03 \x01(\x0c\"@\n\tHeaderMap\x12\x33\n\x07headers\x18\x01 \x03(\x0b\x32\".extproc.slim.ext_proc.HeaderValue\"W\n\x0bHttpHeaders\x12\x31\n\x07headers\x18\x01 \x01(\x0b\x32 .extproc.slim.ext_proc.HeaderMap\x12\x15\n\rend_of_stream\x18\x03 \x01(\x08\"/\n\x08HttpBody\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x15\n\rend_of_stream\x18\x02 \x01(\x08\"B\n\x0cHttpTrailers\x12\x32\n\x08trailers\x18\x01 \x01(\x0b\x32 .extproc.slim.ext_proc.HeaderMap\"\x90\x01\n\x06Struct\x12\x39\n\x06\x66ields\x18\x01 \x03(\x0b\x32).extproc.slim.ext_proc.Struct.FieldsEntry\x1aK\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.extproc.slim.ext_proc.Value:\x02\x38\x01\"v\n\x05Value\x12\x16\n\x0cnumber_value\x18\x02 \x01(\x01H\x00\x12\x16\n\x0cstring_value\x18\x03 \x01(\x0cH\x00\x12\x35\n\x0cstruct_value\x18\x05 \x01(\x0b\x32\x1d.extproc.slim.ext_proc.StructH\x00\x42\x06\n\x04kind\"\xb3\x04\n\x11ProcessingRequest\x12=\n\x0frequest_headers\x18\x02 \x01(\x0b\x32\".extproc.slim.ext_proc.HttpHeadersH\x00\x12>\n\x10response_headers\x18\x03 \x01(\x0b\x32\".extproc.slim.ext_proc.HttpHeadersH\x00\x12\x37\n\x0crequest_body\x18\x04 \x01(\x0b\x32\x1f.extproc.slim.ext_proc.HttpBodyH\x00\x12\x38\n\rresponse_body\x18\x05 \x01(\x0b\x32\x1f.extproc.slim.ext_proc.HttpBodyH\x00\x12?\n\x10request_trailers\x18\x06 \x01(\x0b\x32#.extproc.slim.ext_proc.HttpTrailersH\x00\x12@\n\x11response_trailers\x18\x07 \x01(\x0b\x32#.extproc.slim.ext_proc.HttpTrailersH\x00\x12L\n\nattributes\x18\t \x03(\x0b\x32\x38.extproc.slim.ext_proc.ProcessingRequest.AttributesEntry\x1aP\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.extproc.slim.ext_proc.Struct:\x02\x38\x01\x42\t\n\x07request\"\x8e\x02\n\x11HeaderValueOption\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32\".extproc.slim.ext_proc.HeaderValue\x12L\n\rappend_action\x18\x03 \x01(\x0e\x32\x35.extproc.slim.ext_proc.HeaderValueOption.AppendAction\"w\n\x0c\x41ppendAction\x12\x1b\n\x17\x41PPEND_IF_EXISTS_OR_ADD\x10\x00\x12\x11\n\rADD_IF_ABSENT\x10\x01\x12\x1e\n\x1aOVERWRITE_IF_EXISTS_OR_ADD\x10\x02\x12\x17\n\x13OVERWRITE_IF_EXISTS\x10\x03\"O\n\x0eHeaderMutation\x12=\n\x0bset_headers\x18\x01 \x03(\x0b\x32(.extproc.slim.ext_proc.HeaderValueOption\"k\n\x0e\x43ommonResponse\x12>\n\x0fheader_mutation\x18\x02 \x01(\x0b\x32%.extproc.slim.ext_proc.HeaderMutation\x12\x19\n\x11\x63lear_route_cache\x18\x05 \x01(\x08\"J\n\x0fHeadersResponse\x12\x37\n\x08response\x18\x01 \x01(\x0b\x32%.extproc.slim.ext_proc.CommonResponse\"G\n\x0c\x42odyResponse\x12\x37\n\x08response\x18\x01 \x01(\x0b\x32%.extproc.slim.ext_proc.CommonResponse\"R\n\x10TrailersResponse\x12>\n\x0fheader_mutation\x18\x01 \x01(\x0b\x32%.extproc.slim.ext_proc.HeaderMutation\"\xe6\x03\n\x12ProcessingResponse\x12\x41\n\x0frequest_headers\x18\x01 \x01(\x0b\x32&.extproc.slim.ext_proc.HeadersResponseH\x00\x12\x42\n\x10response_headers\x18\x02 \x01(\x0b\x32&.extproc.slim.ext_proc.HeadersResponseH\x00\x12;\n\x0crequest_body\x18\x03 \x01(\x0b\x32#.extproc.slim.ext_proc.BodyResponseH\x00\x12<\n\rresponse_body\x18\x04 \x01(\x0b\x32#.extproc.slim.ext_proc.BodyResponseH\x00\x12\x43\n\x10request_trailers\x18\x05 \x01(\x0b\x32\'.extproc.slim.ext_proc.TrailersResponseH\x00\x12\x44\n\x11response_trailers\x18\x06 \x01(\x0b\x32\'.extproc.slim.ext_proc.TrailersResponseH\x00\x12\x37\n\x10\x64ynamic_metadata\x18\x08 \x01(\x0b\x32\x1d.extproc.slim.ext_proc.StructB\n\n\x08responseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,25 +50,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STRUCT_FIELDSENTRY']._serialized_start=458
   _globals['_STRUCT_FIELDSENTRY']._serialized_end=533
   _globals['_VALUE']._serialized_start=535
-  _globals['_VALUE']._serialized_end=629
-  _globals['_PROCESSINGREQUEST']._serialized_start=632
-  _globals['_PROCESSINGREQUEST']._serialized_end=1195
-  _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._serialized_start=1104
-  _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._serialized_end=1184
-  _globals['_HEADERVALUEOPTION']._serialized_start=1198
-  _globals['_HEADERVALUEOPTION']._serialized_end=1468
-  _globals['_HEADERVALUEOPTION_APPENDACTION']._serialized_start=1349
-  _globals['_HEADERVALUEOPTION_APPENDACTION']._serialized_end=1468
-  _globals['_HEADERMUTATION']._serialized_start=1470
-  _globals['_HEADERMUTATION']._serialized_end=1549
-  _globals['_COMMONRESPONSE']._serialized_start=1551
-  _globals['_COMMONRESPONSE']._serialized_end=1658
-  _globals['_HEADERSRESPONSE']._serialized_start=1660
-  _globals['_HEADERSRESPONSE']._serialized_end=1734
-  _globals['_BODYRESPONSE']._serialized_start=1736
-  _globals['_BODYRESPONSE']._serialized_end=1807
-  _globals['_TRAILERSRESPONSE']._serialized_start=1809
-  _globals['_TRAILERSRESPONSE']._serialized_end=1891
-  _globals['_PROCESSINGRESPONSE']._serialized_start=1894
-  _globals['_PROCESSINGRESPONSE']._serialized_end=2380
+  _globals['_VALUE']._serialized_end=653
+  _globals['_PROCESSINGREQUEST']._serialized_start=656
+  _globals['_PROCESSINGREQUEST']._serialized_end=1219
+  _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._serialized_start=1128
+  _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._serialized_end=1208
+  _globals['_HEADERVALUEOPTION']._serialized_start=1222
+  _globals['_HEADERVALUEOPTION']._serialized_end=1492
+  _globals['_HEADERVALUEOPTION_APPENDACTION']._serialized_start=1373
+  _globals['_HEADERVALUEOPTION_APPENDACTION']._serialized_end=1492
+  _globals['_HEADERMUTATION']._serialized_start=1494
+  _globals['_HEADERMUTATION']._serialized_end=1573
+  _globals['_COMMONRESPONSE']._serialized_start=1575
+  _globals['_COMMONRESPONSE']._serialized_end=1682
+  _globals['_HEADERSRESPONSE']._serialized_start=1684
+  _globals['_HEADERSRESPONSE']._serialized_end=1758
+  _globals['_BODYRESPONSE']._serialized_start=1760
+  _globals['_BODYRESPONSE']._serialized_end=1831
+  _globals['_TRAILERSRESPONSE']._serialized_start=1833
+  _globals['_TRAILERSRESPONSE']._serialized_end=1915
+  _globals['_PROCESSINGRESPONSE']._serialized_start=1918
+  _globals['_PROCESSINGRESPONSE']._serialized_end=2404
 # @@protoc_insertion_point(module_scope)

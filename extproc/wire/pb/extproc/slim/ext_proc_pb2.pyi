@@ -59,12 +59,14 @@ class Struct(_message.Message):
     def __init__(self, fields: _Optional[_Mapping[str, Value]] = ...) -> None: ...
 
 class Value(_message.Message):
-    __slots__ = ("string_value", "struct_value")
+    __slots__ = ("number_value", "string_value", "struct_value")
+    NUMBER_VALUE_FIELD_NUMBER: _ClassVar[int]
     STRING_VALUE_FIELD_NUMBER: _ClassVar[int]
     STRUCT_VALUE_FIELD_NUMBER: _ClassVar[int]
-    string_value: str
+    number_value: float
+    string_value: bytes
     struct_value: Struct
-    def __init__(self, string_value: _Optional[str] = ..., struct_value: _Optional[_Union[Struct, _Mapping]] = ...) -> None: ...
+    def __init__(self, number_value: _Optional[float] = ..., string_value: _Optional[bytes] = ..., struct_value: _Optional[_Union[Struct, _Mapping]] = ...) -> None: ...
 
 class ProcessingRequest(_message.Message):
     __slots__ = ("request_headers", "response_headers", "request_body", "response_body", "request_trailers", "response_trailers", "attributes")

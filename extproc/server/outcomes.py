@@ -1,0 +1,137 @@
+"""Outcomes as they run: told what is in force, fed by the access log, written to disk every few seconds.
+
+A restart loses nothing that was counted when it was asked to end. A process that is killed loses what it has counted
+since the last time it wrote, at most SAVE seconds, and what Envoy was sending at that moment; what Envoy sends later it
+keeps until somebody listens again, as far as its buffer reaches (`xds/access_logs.py`). A disk that is full costs the
+same at the next restart, and nothing before.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from extproc import names
+from extproc.control.accumulator import Outcomes
+from extproc.control.lifecycle import Lifecycle
+from extproc.control.outcome_store import OutcomeStore, Row
+from extproc.control.plane import Plane
+from extproc.control.revisions import Action
+from extproc.control.store import Store
+from extproc.control.terms import Term
+from extproc.core.differences import differing
+from extproc.core.resources import Experiment
+from extproc.core.table import EMPTY, Entry, Outcome, Table
+from extproc.errors import StoreFailed, StoreUnwritable
+from extproc.server.access_log import AccessLogService
+
+log: Final = logging.getLogger(__name__)
+
+SAVE: Final = 5.0  # seconds between two writes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What was in force when it was last looked at."""
+
+    table: Table
+    experiments: Mapping[str, Experiment]
+    revisions: Mapping[str, int]
+
+
+class OutcomeKeeper:
+    """`outcomes` and everything around them; `service` belongs to the gRPC server.
+
+    Made before the first resource is offered. `run` until the end, then `stop` once nothing is counted any more, while
+    `store` is open.
+    """
+
+    def __init__(self, store: Store, plane: Plane, lifecycle: Lifecycle, now: Callable[[], datetime]) -> None:
+        self.outcomes: Final = Outcomes()
+        self.service: Final = AccessLogService(self.outcomes.account)
+        self._store: Final[OutcomeStore] = store.outcomes
+        self._plane = plane
+        self._lifecycle = lifecycle
+        self._now = now
+        self._seen = _Seen(EMPTY, {}, {})
+        self._saving: asyncio.Task[None] | None = None
+        self._unwritable = False
+        self._restore(store)
+        plane.watch(self._follow)
+
+    async def run(self) -> None:
+        """Write what was counted, and drop what is gone, every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(SAVE)
+            self._drop()
+            self._saving = asyncio.create_task(self._save())
+            await asyncio.shield(self._saving)
+
+    async def stop(self) -> None:
+        """Write the last of it."""
+        if self._saving is not None:
+            await self._saving  # or it might write older rows after these
+        await self._save()
+
+    def _restore(self, store: Store) -> None:
+        try:
+            kept = self._store.load()
+        except StoreFailed as error:
+            log.warning("outcomes begin anew: %s", error)
+            kept = {}
+        for name, revision in store.current().items():
+            terms = kept.get(name, [])
+            if revision.action is not Action.STOPPED:
+                if not terms or terms[-1].number != revision.number:
+                    # It has had no requests yet, or none that were written.
+                    terms.append(Term.begun(revision.number, revision.spec, revision.at.timestamp()))
+                terms[-1].spec = revision.spec
+            self.outcomes.restore(name, terms)
+
+    def _follow(self) -> None:
+        """What is in force may be something else."""
+        table, state = self._plane.table, self._plane.state
+        before, self._seen = self._seen, _Seen(table, state.effective.experiments_by_name, state.revisions)
+        now = self._seen
+        if all(getattr(before, part) is getattr(now, part) for part in ("table", "experiments", "revisions")):
+            return
+        changed = {
+            *differing(before.experiments, now.experiments),
+            *differing(before.revisions, now.revisions),
+            *(name for name, _ in differing(before.table.entries, now.table.entries)),
+        }
+        at = self._now().timestamp()
+        for name in changed & now.experiments.keys():
+            entries = {protocol: table.entries.get((name, protocol)) for protocol in names.PROTOCOLS}
+            shares = {protocol: _shares(entry) for protocol, entry in entries.items() if entry}
+            self.outcomes.in_force(now.revisions.get(name), now.experiments[name], shares, at)
+
+    def _drop(self) -> None:
+        """Keep nothing of experiments that are gone, and listed no more."""
+        there = {spec.name for spec in self._plane.state.admission.experiments}
+        for name in self.outcomes.experiments - there:
+            if self._lifecycle.revision(name) is None:
+                self.outcomes.drop(name)
+
+    async def _save(self) -> None:
+        terms = self.outcomes.changed()
+        if not terms:
+            return
+        rows = [Row.of(name, term) for name, term in terms]  # copies: counting goes on while the disk works
+        try:
+            await asyncio.to_thread(self._store.save, rows)
+        except StoreUnwritable as error:
+            for _, term in terms:
+                term.changed = True
+            if not self._unwritable:
+                log.warning("outcomes are not kept on disk for now, they are counted on: %s", error)
+            self._unwritable = True
+        else:
+            self._unwritable = False
+
+
+def _shares(entry: Entry) -> dict[str, float]:
+    """The shares of fresh weighted assignments; none while nothing is drawn by weight."""
+    return {decision.candidate: decision.share for decision in entry.afresh if decision.outcome is Outcome.WEIGHTED}
