@@ -1,27 +1,32 @@
-"""The ext_proc service on grpc.aio: a stream per intercepted request, a look-up, a draw, constant bytes back.
+"""The ext_proc service, whatever carries it: what is answered to each message of a stream.
 
-Nothing a client does may hurt another stream or the server. Each phase is answered in kind; only request headers are
-ever answered with a change. Protocol: envoy/service/ext_proc/v3/external_processor.proto.
+Both transports ask here and nowhere else, so they can't answer differently. Each phase is answered in kind; only
+request headers are ever answered with a change. Must stay true: nothing here waits, and what is not needed for the
+answer, counting and tracing, is done in `settle`, after the answer was written. Protocol:
+envoy/service/ext_proc/v3/external_processor.proto.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from random import Random
 from typing import Final, Protocol
 
-import grpc
-
 from extproc.core.decide import decide
 from extproc.core.split import DRAW_BITS
 from extproc.core.table import Decision
-from extproc.names import EXT_PROC_METHOD
+from extproc.http2.grpc_methods import Answer
+from extproc.http2.grpc_status import Refused, Status
 from extproc.wire.ext_proc import NEUTRAL, NotAProcessingRequest, Published, read
 
-Context = grpc.aio.ServicerContext[bytes, bytes]
 Draw = Callable[[], int]
-Observe = Callable[[Decision], object]
+
+
+class Meter(Protocol):
+    """Counts decisions."""
+
+    def count(self, decisions: Sequence[Decision], nanoseconds: int) -> None:
+        """These were answered `nanoseconds` after their requests were read, all in one go."""
 
 
 class Span(Protocol):
@@ -37,7 +42,10 @@ class Span(Protocol):
 # Given the stream's gRPC metadata; None when its request is not traced.
 Begin = Callable[[Iterable[tuple[str, str | bytes]]], Span | None]
 
-_END: Final[object] = grpc.aio.EOF  # what reading returns after the last message
+_NEUTRAL: Final = {phase: Answer(reply, ends=False) for phase, reply in NEUTRAL.items()}
+# A stream that ends well leaves the rest of the request to Envoy.
+_NO_PHASE: Final = Answer(None, ends=True)
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -46,11 +54,21 @@ def random_draw() -> Draw:
     return partial(Random().getrandbits, DRAW_BITS)  # noqa: S311 - a split of traffic, no secret
 
 
+class Ledger:
+    """What is still to be counted and traced, of one stream or of all that are answered in one go."""
+
+    __slots__ = ("decisions", "spans")
+
+    def __init__(self) -> None:
+        self.decisions: Final[list[Decision]] = []
+        self.spans: Final[list[Span]] = []  # of streams that are over
+
+
 class ExtProc:
     """The ExternalProcessor service.
 
-    `draw` gives the randomness of one decision, uniform in [0, 2^64). `observe` is called once for each decision, after
-    its reply was written or could not be, because the client was gone. What it raises is logged and hurts no stream.
+    `draw` gives the randomness of one decision, uniform in [0, 2^64). `meter` is told of each decision once, after its
+    reply was written or could not be, because the client was gone. What it raises is logged and hurts no stream.
     `begin` is asked for the span of each stream; it and the span must not raise.
     """
 
@@ -59,75 +77,76 @@ class ExtProc:
         published: Published | None = None,
         *,
         draw: Draw | None = None,
-        observe: Observe | None = None,
+        meter: Meter | None = None,
         begin: Begin | None = None,
     ) -> None:
-        self._published = published or Published()
-        self._draw = draw or random_draw()
-        self._observe = observe
+        self.published = published or Published()
+        self.draw: Final = draw or random_draw()
+        self._meter = meter
         self._begin = begin
         self._complained = False
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """The handler to add to the gRPC server; messages are raw bytes on both sides."""
-        _, service, method = EXT_PROC_METHOD.split("/")
-        return grpc.method_handlers_generic_handler(
-            service, {method: grpc.stream_stream_rpc_method_handler(self._process)}
-        )
-
     def publish(self, published: Published) -> None:
         """Decide with `published` from now on. Streams that have begun go on with what they began with."""
-        self._published = published
+        self.published = published
 
-    def end_streams(self) -> None:
-        """Nothing to do: Envoy ends a stream as soon as it has its answer."""
+    def open(self, metadata: Iterable[tuple[str, str | bytes]], ledger: Ledger) -> "Stream":
+        """A stream begins; what has to be settled goes into `ledger`."""
+        return Stream(self, self._begin(metadata) if self._begin else None, ledger)
 
-    async def _process(self, _: AsyncIterator[bytes], context: Context) -> None:
-        span = self._begin(context.invocation_metadata() or ()) if self._begin else None
-        try:
-            await self._answer(context, span)
-        except grpc.aio.InternalError as error:
-            # The client was gone before our write: a cancellation, only that gRPC did not know of it in time.
-            raise asyncio.CancelledError from error
-        finally:
-            if span:
-                span.end()
-
-    async def _answer(self, context: Context, span: Span | None) -> None:
-        published = self._published
-        # read() and write() cost less than iterating over the requests and yielding the answers. A message is read only
-        # after the one before is answered, so a client that never reads is held up by HTTP/2's flow control.
-        while (message := await context.read()) is not _END:
-            try:
-                request = read(message)
-            except NotAProcessingRequest as error:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-            if request.phase == "request_headers":
-                draw = self._draw()
-                decision = decide(published.table, request.route_name, request.headers, draw)
-                if span:
-                    span.decided(decision, draw)
+    def settle(self, ledger: Ledger, nanoseconds: int) -> None:
+        """Count and trace what is in `ledger`: written, `nanoseconds` after it was read. It is empty then."""
+        if ledger.decisions:
+            if self._meter is not None:
                 try:
-                    await context.write(published.reply(decision, traced=span is not None))
-                finally:
-                    # Envoy resets the stream when it has its answer, and that may cancel this very write.
-                    self._observed(decision)
-                if request.route_name:
-                    # Caught on an intercept route, for which Envoy asks nothing more. To end here also spares memory:
-                    # gRPC's aio leaks about 100 bytes for each stream that waits for one more message while Envoy
-                    # resets it (grpc/grpc#43360).
-                    return
-            elif request.phase is None:
-                return  # A stream that ends well leaves the rest of the request to Envoy.
-            else:
-                await context.write(NEUTRAL[request.phase])
+                    self._meter.count(ledger.decisions, nanoseconds)
+                except Exception:  # noqa: BLE001 - whatever a meter raises stays out of the stream
+                    self._complain()
+            ledger.decisions.clear()
+        if ledger.spans:
+            for span in ledger.spans:
+                span.end()
+            ledger.spans.clear()
 
-    def _observed(self, decision: Decision) -> None:
-        if self._observe is None:
-            return
+    def _complain(self) -> None:
+        if not self._complained:
+            self._complained = True
+            _log.exception("counting decisions failed; it will not be reported again")
+
+
+class Stream:
+    """One ext_proc stream: an Exchange of `extproc.http2`."""
+
+    __slots__ = ("_draw", "_ledger", "_published", "_span")
+    stays = False
+
+    def __init__(self, service: ExtProc, span: Span | None, ledger: Ledger) -> None:
+        self._published = service.published
+        self._draw = service.draw
+        self._span = span
+        self._ledger = ledger
+
+    def answer(self, message: bytes) -> Answer:
+        """The answer to a serialised ProcessingRequest. Raises Refused when it is none."""
         try:
-            self._observe(decision)
-        except Exception:  # noqa: BLE001 - whatever an observer raises stays out of the stream
-            if not self._complained:
-                self._complained = True
-                _log.exception("an observer of decisions failed; it will not be reported again")
+            phase, route_name, headers, unit = read(message)
+        except NotAProcessingRequest as error:
+            raise Refused(Status.INVALID_ARGUMENT, str(error)) from error
+        if phase is None:
+            return _NO_PHASE
+        if phase != "request_headers":
+            return _NEUTRAL[phase]
+        draw = self._draw()
+        published, span = self._published, self._span
+        decision = decide(published.table, route_name, headers, draw, unit=unit)
+        self._ledger.decisions.append(decision)
+        if span is not None:
+            span.decided(decision, draw)
+        # For what was caught on an intercept route, Envoy asks nothing more.
+        return Answer(published.reply(decision, traced=span is not None), ends=bool(route_name))
+
+    def end(self) -> None:
+        """The stream is over."""
+        if self._span is not None:
+            self._ledger.spans.append(self._span)
+            self._span = None

@@ -1,10 +1,13 @@
-"""An ExtProc server in the test's own event loop, real gRPC clients of it, and a table whose every draw is known."""
+"""An ExtProc server in the test's own event loop, real gRPC clients of it, and a table whose every draw is known.
+
+`TRANSPORT` is what the server speaks through; the fixture `transport` runs a test on each.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol
 
 import grpc
 import uvloop
@@ -12,13 +15,18 @@ import uvloop
 from extproc import names
 from extproc.core.decide import decide
 from extproc.core.resources import Candidate, Endpoint, Experiment, Model
-from extproc.core.table import compile_table
+from extproc.core.table import Decision, compile_table
 from extproc.server.ext_proc import ExtProc
-from extproc.server.grpc_server import GrpcServer, Service
+from extproc.server.grpc_ext_proc import GrpcExtProc
+from extproc.server.grpc_server import GrpcServer
 from extproc.server.health import Health
+from extproc.server.lean import LeanServer
 from extproc.wire.ext_proc import Published
 from tests.fixtures.ext_proc.bootstrap import CANDIDATES, EXPERIMENT
 from tests.harness.waiting import eventually_async
+
+Transport = Literal["lean", "grpc"]
+TRANSPORT: Transport = "lean"
 
 FIRST, SECOND = 0, 2**64 - 1  # draws that fall on the first and on the second candidate
 
@@ -50,14 +58,49 @@ def on_uvloop(scenario: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
     return test
 
 
+class Server(Protocol):
+    """What both transports are."""
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+
+    async def drain(self, grace: float) -> None:
+        """Leave, within `grace` seconds."""
+
+
+class Observed:
+    """A meter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.decisions: list[Decision] = []
+        self.nanoseconds: list[int] = []
+
+    def count(self, decisions: Sequence[Decision], nanoseconds: int) -> None:
+        self.decisions += decisions
+        self.nanoseconds += [nanoseconds] * len(decisions)
+
+
+async def start(
+    service: ExtProc | None = None, health: Health | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> Server:
+    """A server on the transport that is tested."""
+    service = service or ExtProc(PUBLISHED)
+    if TRANSPORT == "lean":
+        return await LeanServer.start(host, port, service, health)
+    return await GrpcServer.start(host, port, [GrpcExtProc(service)], health)
+
+
 @asynccontextmanager
-async def serving(*services: Service, health: Health | None = None, within: float = 60) -> AsyncIterator[GrpcServer]:
-    """The services on a free port; drained with the block, after which nothing of it runs any more.
+async def serving(
+    service: ExtProc | None = None, health: Health | None = None, within: float = 60
+) -> AsyncIterator[Server]:
+    """A server on a free port; drained with the block, after which nothing of it runs any more.
 
     The block must be over `within` seconds: so a test that waits in vain fails, and its server is drained all the same.
     """
     before = asyncio.all_tasks()
-    server = await GrpcServer.start("127.0.0.1", 0, services or (ExtProc(PUBLISHED),), health)
+    server = await start(service, health)
     try:
         async with asyncio.timeout(within):
             yield server

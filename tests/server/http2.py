@@ -43,12 +43,14 @@ _REQUEST: Final = (
 class Http2:
     """One connection. `data` and `resets` count what came for each stream; `acks` counts answered pings.
 
-    `sent` counts the bytes of messages; `held_up` is true while the server does not let us send more.
+    `ended` holds the streams that the server has ended. `sent` counts the bytes of messages; `held_up` is true while
+    the server does not let us send more.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.data: Final[Counter[int]] = Counter()
         self.resets: Final[Counter[int]] = Counter()
+        self.ended: Final[set[int]] = set()
         self.acks = 0
         self.goaway = b""
         self.sent = 0
@@ -122,6 +124,8 @@ class Http2:
         self.closed = True
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if kind in {DATA, HEADERS} and flags & END_STREAM:
+            self.ended.add(stream)
         match kind:
             case 0:
                 self.data[stream] += len(payload)

@@ -27,11 +27,12 @@ class Running:
     """The service on a port of its own, and what it heard."""
 
     heard: list[Event] = field(default_factory=list)
+    present: list[bool] = field(default_factory=list)
     service: AdsService = field(init=False)
     port: int = 0
 
     def __post_init__(self) -> None:
-        self.service = AdsService(self.heard.append)
+        self.service = AdsService(self.heard.append, present=self.present.append)
 
 
 class Envoy:
@@ -117,6 +118,37 @@ async def test_a_refusal_is_heard_with_envoys_message(running: Running, channel:
     assert running.service.decided() == frozenset()
 
 
+async def test_each_response_that_was_taken_or_refused_is_counted_once(
+    running: Running, channel: grpc.aio.Channel
+) -> None:
+    service = running.service
+    service.publish(snapshot("a/x"))
+    envoy = Envoy(channel)
+    clusters = await envoy.ask(CLUSTER)
+    await envoy.ack(clusters)
+    await envoy.ack(await envoy.ask(LISTENER))
+    await envoy.ack(await envoy.ask(ROUTES), "no such thing")
+    await envoy.ack(clusters)  # what a subscription that grows would say
+    await envoy.send(pb.DiscoveryRequest(type_url="type.googleapis.com/made.up", response_nonce="1"))
+    await eventually_async(
+        lambda: (dict(service.acks), dict(service.nacks)),
+        within=5,
+        saying="two were taken, one was refused",
+        until=lambda counted: (
+            counted
+            == (
+                {"Cluster": 1, "Listener": 1, "RouteConfiguration": 0},
+                {"Cluster": 0, "Listener": 0, "RouteConfiguration": 1},
+            )
+        ),
+    )
+    service.publish(snapshot("a/x", "a/y"))
+    await envoy.ack(await envoy.next())
+    await eventually_async(
+        lambda: service.acks["RouteConfiguration"], within=5, saying="it took other ones", until=lambda n: n == 1
+    )
+
+
 async def test_only_what_every_envoy_knows_may_be_decided(running: Running, channel: grpc.aio.Channel) -> None:
     """The one that lags behind holds its new candidates back until it leaves."""
     running.service.publish(snapshot("a/x"))
@@ -160,3 +192,26 @@ async def test_a_leaving_server_ends_its_streams_well(running: Running, channel:
     await envoy.take_all()
     running.service.end_streams()
     assert await envoy.code() is grpc.StatusCode.OK
+    assert running.present == [True], "it is the server that goes"
+
+
+async def test_that_no_envoy_is_connected_is_said_when_none_comes_back(
+    running: Running, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extproc.server.ads.ABSENT", 0.2)
+    assert running.present == []
+    running.service.publish(snapshot("a/x"))
+    first, second = Envoy(channel), Envoy(channel)
+    await first.take_all()
+    await second.take_all()
+    assert running.present == [True]
+    first.leave()
+    await eventually_async(lambda: running.service.connected, within=5, saying="one left", until=lambda n: n == 1)
+    second.leave()
+    await eventually_async(lambda: running.service.connected, within=5, saying="none left", until=lambda n: n == 0)
+    third = Envoy(channel)
+    await third.take_all()
+    third.leave()
+    await eventually_async(lambda: running.present, within=5, saying="none", until=lambda said: said == [True, False])
+    await Envoy(channel).take_all()
+    assert running.present == [True, False, True], "and none was missed while another came in time"

@@ -1,4 +1,4 @@
-"""The gRPC server on uvloop, which the product runs on: every scenario that the other modules try on plain asyncio."""
+"""Both transports on uvloop, which the product runs on: every scenario that the other modules try on plain asyncio."""
 
 import inspect
 from collections.abc import Callable, Coroutine
@@ -19,6 +19,7 @@ def scenarios() -> list[Callable[[], Coroutine[Any, Any, None]]]:
     ]
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.__name__)
 def test_on_uvloop(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     uvloop.run(scenario())

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import time
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.server.exchange import (
     FIRST,
     PUBLISHED,
     SECOND,
+    Observed,
     answers,
     connected,
     counting,
@@ -29,6 +31,8 @@ from tests.server.exchange import (
     reply,
     serving,
 )
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 NO_TOKEN = captured("intercepted-no-token")
 IRIS2 = captured("intercepted-token")
@@ -151,23 +155,28 @@ async def test_a_stream_uses_the_table_it_began_with() -> None:
 
 
 async def test_each_decision_is_observed_once() -> None:
-    observed: list[Decision] = []
-    service = ExtProc(PUBLISHED, draw=lambda: FIRST, observe=observed.append)
+    observed = Observed()
+    service = ExtProc(PUBLISHED, draw=lambda: FIRST, meter=observed)
+    began = time.perf_counter_ns()
     async with serving(service) as server, connected(server.port) as channel:
         for message in (NO_TOKEN, captured("every-phase-request_body"), IRIS2, captured("intercepted-grpc")):
             await answers(channel, message)
-    assert [(d.candidate, d.outcome) for d in observed] == [
+    assert [(d.candidate, d.outcome) for d in observed.decisions] == [
         ("iris", Outcome.WEIGHTED),
         ("iris2", Outcome.STICKY),
         ("iris", Outcome.WEIGHTED),
     ]
+    assert len(observed.nanoseconds) == 3
+    assert min(observed.nanoseconds) > 0
+    assert sum(observed.nanoseconds) < time.perf_counter_ns() - began
 
 
-async def test_an_observer_that_fails_hurts_nobody_and_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(decision: Decision) -> None:
-        raise ValueError(f"no room for {decision.candidate}")
+async def test_a_meter_that_fails_hurts_nobody_and_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Full(Observed):
+        def count(self, decisions: Sequence[Decision], nanoseconds: int) -> None:
+            raise ValueError(f"no room for {decisions[0].candidate} after {nanoseconds} ns")
 
-    service = ExtProc(PUBLISHED, draw=lambda: FIRST, observe=fail)
+    service = ExtProc(PUBLISHED, draw=lambda: FIRST, meter=Full())
     async with serving(service) as server, connected(server.port) as channel:
         assert await answers(channel, NO_TOKEN) == [reply(FIRST)]
         assert await answers(channel, NO_TOKEN) == [reply(FIRST)]

@@ -5,24 +5,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from extproc import names
 from extproc.core.table import Decision, Outcome
 from extproc.server.ext_proc import ExtProc
-from extproc.server.grpc_server import GrpcServer
 from extproc.server.health import EXT_PROC_SERVICE, Health
 from tests.fixtures.ext_proc import captured
 from tests.fixtures.ext_proc.bootstrap import bootstrap
 from tests.fixtures.ext_proc.capture import EVERY_PHASE, capture
-from tests.fixtures.ext_proc.trailers import Upstream, exchange, running_upstream
+from tests.fixtures.ext_proc.trailers import Upstream, running_upstream
+from tests.fixtures.ext_proc.trailers import exchange as send
 from tests.harness.background import background
 from tests.harness.client import fetch
 from tests.harness.envoy import RunningEnvoy
 from tests.harness.ports import free_port
 from tests.harness.waiting import eventually
-from tests.server.exchange import FIRST, PUBLISHED, SECOND
+from tests.server import exchange
+from tests.server.exchange import FIRST, PUBLISHED, SECOND, Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,16 @@ class Scene:
         return {name: value for name, value in counted.items() if value}
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    draws, observed = cycle([FIRST, SECOND]), list[Decision]()
-    service = ExtProc(PUBLISHED, draw=lambda: next(draws), observe=observed.append)
+@pytest.fixture(scope="module", params=get_args(exchange.Transport))
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    draws, meter = cycle([FIRST, SECOND]), Observed()
+    service = ExtProc(PUBLISHED, draw=lambda: next(draws), meter=meter)
 
-    async def start() -> tuple[GrpcServer, Health]:
+    async def start() -> tuple[exchange.Server, Health]:
         health = Health()
-        return await GrpcServer.start("127.0.0.1", 0, [service], health), health
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(exchange, "TRANSPORT", request.param)
+            return await exchange.start(service, health), health
 
     server, health = background().run(start())
     try:
@@ -76,7 +80,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
                 }
             ]
             with RunningEnvoy.start(config, tmp_path_factory.mktemp("envoy")) as envoy:
-                yield Scene(envoy, upstream, health, observed, intercepted, every_phase)
+                yield Scene(envoy, upstream, health, meter.decisions, intercepted, every_phase)
     finally:
         background().run(server.drain(1))
 
@@ -100,7 +104,7 @@ def test_every_decision_is_observed_though_envoy_resets_its_streams(scene: Scene
 
 def test_a_request_goes_through_all_phases_unchanged(scene: Scene) -> None:
     scene.upstream.received.clear()
-    response = exchange(scene.every_phase, EVERY_PHASE)
+    response = send(scene.every_phase, EVERY_PHASE)
     assert response.startswith(b"HTTP/1.1 200 OK\r\n")
     assert response.endswith(b"\r\n\r\n2\r\n{}\r\n0\r\nx-took: 1\r\n\r\n")
     (received,) = scene.upstream.received

@@ -1,4 +1,4 @@
-"""The port, the connection's manners, and how the server leaves."""
+"""The port, the connection's manners, and how the server leaves: the same on both transports."""
 
 import asyncio
 import socket
@@ -9,22 +9,23 @@ import pytest
 
 from extproc.errors import ExtprocError
 from extproc.server.ext_proc import ExtProc
-from extproc.server.grpc_server import GrpcServer
 from extproc.server.health import Health
 from extproc.wire.ext_proc import NEUTRAL
 from extproc.wire.health import NOT_SERVING, SERVING
 from tests.fixtures.ext_proc import captured
 from tests.harness.ports import free_port
 from tests.harness.waiting import eventually_async
-from tests.server.exchange import FIRST, PUBLISHED, answers, connected, ended, process, reply, serving, watch
+from tests.server.exchange import FIRST, PUBLISHED, answers, connected, ended, process, reply, serving, start, watch
 from tests.server.http2 import Http2
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 NO_TOKEN = captured("intercepted-no-token")
 BODY = captured("every-phase-request_body")  # its stream stays open
 
 
 async def test_port_0_takes_a_free_one_and_says_which() -> None:
-    servers = [await GrpcServer.start("127.0.0.1", 0, [ExtProc()]) for _ in range(2)]
+    servers = [await start() for _ in range(2)]
     assert len({0, *(server.port for server in servers)}) == 3
     for server in servers:
         async with connected(server.port) as channel:
@@ -34,7 +35,7 @@ async def test_port_0_takes_a_free_one_and_says_which() -> None:
 
 async def test_the_port_that_is_asked_for_is_taken() -> None:
     port = free_port()
-    server = await GrpcServer.start("127.0.0.1", port, [ExtProc()])
+    server = await start(port=port)
     assert server.port == port
     await server.drain(0)
 
@@ -43,7 +44,7 @@ async def test_the_port_that_is_asked_for_is_taken() -> None:
 async def test_a_second_server_on_a_port_fails_and_names_it(host: str) -> None:
     async with serving() as server:
         with pytest.raises(ExtprocError, match=rf":{server.port} can't be listened on \(Address already in use\)"):
-            await GrpcServer.start(host, server.port, [ExtProc()])
+            await start(host=host, port=server.port)
         async with connected(server.port) as channel:
             assert len(await answers(channel, NO_TOKEN)) == 1
 
@@ -58,7 +59,7 @@ async def test_connections_are_shared_with_nobody() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(ExtprocError, match="Address already in use"):
-            await GrpcServer.start("127.0.0.1", other.getsockname()[1], [ExtProc()])
+            await start(port=other.getsockname()[1])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ async def test_connections_are_shared_with_nobody() -> None:
 )
 async def test_a_host_that_is_not_ours_is_refused_with_the_systems_reason(host: str, reason: str) -> None:
     with pytest.raises(ExtprocError, match=f"{host}:0 can't be listened on .*{reason}"):
-        await GrpcServer.start(host, 0, [ExtProc()])
+        await start(host=host)
 
 
 async def test_pings_without_streams_are_answered_and_never_too_many() -> None:
@@ -89,7 +90,7 @@ async def test_what_is_no_http2_is_turned_away_alone() -> None:
 
 async def test_draining_tells_health_first_and_lets_streams_end() -> None:
     health = Health()
-    server = await GrpcServer.start("127.0.0.1", 0, [ExtProc(PUBLISHED, draw=lambda: FIRST)], health)
+    server = await start(ExtProc(PUBLISHED, draw=lambda: FIRST), health)
     async with connected(server.port) as channel, connected(server.port) as other:
         watching, stream = watch(channel, ""), process(channel)
         assert await watching.read() == SERVING
@@ -112,7 +113,7 @@ async def test_draining_tells_health_first_and_lets_streams_end() -> None:
 
 
 async def test_a_stream_that_does_not_end_is_cancelled_after_the_grace() -> None:
-    server = await GrpcServer.start("127.0.0.1", 0, [ExtProc()])
+    server = await start()
     async with connected(server.port) as channel:
         stream = process(channel)
         await stream.write(BODY)
@@ -124,7 +125,7 @@ async def test_a_stream_that_does_not_end_is_cancelled_after_the_grace() -> None
 
 
 async def test_an_idle_server_leaves_at_once() -> None:
-    server = await GrpcServer.start("127.0.0.1", 0, [ExtProc()])
+    server = await start()
     async with connected(server.port) as channel:
         watching = watch(channel, "")
         assert await watching.read() == SERVING
@@ -135,5 +136,5 @@ async def test_an_idle_server_leaves_at_once() -> None:
 async def test_the_port_is_free_again_at_the_end() -> None:
     async with serving() as server:
         port = server.port
-    again = await GrpcServer.start("127.0.0.1", port, [ExtProc()])
+    again = await start(port=port)
     await again.drain(0)

@@ -10,6 +10,8 @@ from extproc.server.health import EXT_PROC_SERVICE, Health
 from extproc.wire.health import NOT_SERVING, SERVICE_UNKNOWN, SERVING
 from tests.server.exchange import check, connected, ended, serving, watch
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 SERVICES = ("", EXT_PROC_SERVICE)
 
 

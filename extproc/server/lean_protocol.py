@@ -1,0 +1,169 @@
+"""One connection of the lean transport: a socket's side of `extproc.http2`.
+
+What one read brings is answered with one write. Must stay true: while the peer does not read, nothing is read from it;
+and a peer that is gone, or does not get on, does not keep its connection.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Final, cast
+
+from extproc.http2.connection import Connection
+from extproc.http2.frames import ErrorCode
+from extproc.http2.grpc_calls import Call, expire
+from extproc.http2.grpc_methods import DECISIVE, Begin, Methods, Opening
+from extproc.http2.grpc_status import Status
+from extproc.http2.limits import Limits
+from extproc.names import EXT_PROC_METHOD
+from extproc.server.ext_proc import ExtProc, Ledger, Stream
+from extproc.server.health import Health
+from extproc.server.lean_health import health_methods
+
+_LINGER: Final = 1.0  # seconds for a peer to read why it is left, and to close
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Times in seconds. An Envoy that vanished without closing its connection is given up after `idle` + `answer`."""
+
+    idle: float = 60.0  # nothing was read for so long: the peer is pinged
+    answer: float = 20.0  # for the answer to that, for the first frame, and for taking some of what is written
+
+
+class LeanProtocol(asyncio.Protocol):
+    """`opened` and `closed` are called with it when the connection is there, and when it is gone."""
+
+    def __init__(
+        self,
+        service: ExtProc,
+        health: Health,
+        opened: Callable[["LeanProtocol"], None],
+        closed: Callable[["LeanProtocol"], None],
+        limits: Limits | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self._loop: Final = asyncio.get_running_loop()
+        self._service: Final = service
+        self._opened: Final = opened
+        self._closed: Final = closed
+        self._timing: Final = timing or Timing()
+        self._ledger: Final = Ledger()
+        methods: dict[str, Begin] = {
+            EXT_PROC_METHOD: self._begin,
+            **health_methods(health, self._write),
+        }
+        self.connection: Final = Connection[Opening](
+            Methods(methods).interpret, DECISIVE, Call, self._loop.time(), limits
+        )
+        self._transport: asyncio.Transport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+        self._pinged = False
+        self._stuck: int | None = None  # bytes that wait to be taken, when the peer was last looked at
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no class of asyncio's
+        self._opened(self)
+        self._look = self._loop.call_later(self._timing.answer, self._look_at_peer)
+        self._write()
+
+    def data_received(self, data: bytes) -> None:
+        began = perf_counter_ns()
+        connection = self.connection
+        connection.receive(data, self._loop.time())
+        self._pinged = False
+        self._write()
+        ledger = self._ledger
+        if ledger.decisions or ledger.spans:
+            self._service.settle(ledger, perf_counter_ns() - began)
+
+    def eof_received(self) -> None:
+        """Returning None has the connection closed: a client that sends no more is gone."""
+
+    def pause_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.connection.end(ErrorCode.NO_ERROR)
+        self._service.settle(self._ledger, 0)
+        self._transport = None
+        for timer in (self._deadline, self._look, self._leaving):
+            if timer is not None:
+                timer.cancel()
+        self._closed(self)
+
+    def drain(self) -> None:
+        """Take no new streams, and close when those that are open have ended."""
+        if self.connection.greeted:
+            self.connection.drain()
+            self._write()
+        elif self._transport is not None:
+            self._transport.abort()
+
+    def cancel(self) -> None:
+        """End every stream that is open, and close."""
+        for stream in [*self.connection.streams.values()]:
+            if isinstance(stream, Call):
+                stream.end(Status.UNAVAILABLE, "the server is leaving")
+        self.connection.end(ErrorCode.NO_ERROR, "the server is leaving")
+        self._write()
+
+    def _begin(self, call: Call) -> Stream:
+        return self._service.open(call.metadata, self._ledger)
+
+    def _write(self) -> None:
+        """Write what there is to write."""
+        transport, connection = self._transport, self.connection
+        if transport is None:
+            return
+        taken = connection.take()
+        if taken and self._leaving is None:
+            transport.write(taken)
+        if connection.over:
+            self._leave(transport)
+        elif (due := connection.deadlines.next) is not None:
+            self._be_punctual(due)
+
+    def _leave(self, transport: asyncio.Transport) -> None:
+        # To close at once, with something unread, would reset the connection, and the peer might never read why.
+        if self._leaving is None:
+            self._leaving = self._loop.call_later(_LINGER, transport.abort)
+            if transport.can_write_eof():
+                transport.write_eof()
+
+    def _be_punctual(self, due: float) -> None:
+        if self._deadline is None or due < self._deadline.when():
+            if self._deadline is not None:
+                self._deadline.cancel()
+            self._deadline = self._loop.call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        self._deadline = None
+        expire(self.connection, self._loop.time())
+        self._write()
+        self._service.settle(self._ledger, 0)
+
+    def _look_at_peer(self) -> None:
+        """See that the peer is there and gets on; comes again every `answer` seconds."""
+        transport, connection, timing = self._transport, self.connection, self._timing
+        if transport is None:
+            return
+        waiting = transport.get_write_buffer_size()
+        gone = not connection.greeted or self._pinged or (self._stuck is not None and waiting >= self._stuck)
+        if gone:
+            transport.abort()
+            return
+        self._stuck = waiting or None
+        if not waiting and self._loop.time() - connection.now >= timing.idle:
+            self._pinged = True
+            connection.ping()
+            self._write()
+        self._look = self._loop.call_later(timing.answer, self._look_at_peer)

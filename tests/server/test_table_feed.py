@@ -1,0 +1,150 @@
+"""Both ends of the table's way to the workers, over a real socket: what is published is what every worker swaps in."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from extproc.core.table import EMPTY, Decision, Entry, Key, Outcome, Patch
+from extproc.server import table_feed
+from extproc.server.table_feed import TableFeed
+from extproc.server.table_subscriber import TableSubscriber
+from extproc.wire.ext_proc import Published
+from extproc.wire.table_messages import HELLO, SET_MAX
+from tests.harness.waiting import eventually_async
+
+
+def entry(experiment: str, candidate: str = "a") -> Entry:
+    decision = Decision(experiment, candidate, Outcome.WEIGHTED, f"{experiment}/{candidate}")
+    return Entry((1,), (decision,), (decision,), {})
+
+
+def entries(count: int, candidate: str = "a") -> dict[Key, Entry]:
+    return {(f"e{number}", "http"): entry(f"e{number}", candidate) for number in range(count)}
+
+
+class Stage:
+    """A socket, as the supervisor holds it, control processes one after the other, and workers."""
+
+    def __init__(self, path: Path, stack: AsyncExitStack) -> None:
+        self.path = path
+        self._stack = stack
+        self._listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+        self._listening.bind(str(path))
+        self._listening.listen()
+
+    async def feed(self, patch: Patch) -> TableFeed:
+        """The next control process, which has published `patch` before it listens."""
+        feed = TableFeed()
+        feed.publish(patch)
+        await feed.start(self._listening.dup())
+        self._stack.push_async_callback(feed.stop)
+        return feed
+
+    def worker(self, number: int = 0) -> list[Published]:
+        """A worker, by the tables that it swaps in."""
+        swapped: list[Published] = []
+        task = asyncio.create_task(TableSubscriber(self.path, number, swapped.append).run())
+        self._stack.push_async_callback(lambda: asyncio.gather(task, return_exceptions=True))
+        self._stack.callback(task.cancel)
+        return swapped
+
+
+@pytest.fixture
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        yield Stage(tmp_path_factory.mktemp("r") / "table.sock", stack)
+
+
+async def test_every_worker_has_swapped_when_it_is_said(stage: Stage) -> None:
+    workers = [stage.worker(number) for number in range(3)]
+    feed = await stage.feed(Patch(entries(1)))
+    assert await feed.swapped(at_least=3)
+    for candidate in ("b", "c"):
+        feed.publish(Patch(entries(1, candidate)))
+        assert await feed.swapped()
+        assert [worker[-1].table.entries for worker in workers] == [entries(1, candidate)] * 3
+    feed.publish(Patch({}, (("e0", "http"),)))
+    assert await feed.swapped()
+    assert [worker[-1] for worker in workers] == [Published()] * 3
+
+
+async def test_a_large_table_is_swapped_in_as_a_whole(stage: Stage) -> None:
+    many = entries(2 * SET_MAX + 1)
+    swapped = stage.worker()
+    feed = await stage.feed(Patch(many))
+    assert await feed.swapped(at_least=1)
+    assert [published.table.entries for published in swapped] == [many]
+    assert set(swapped[0].replies) == {"", *(f"{name}/a" for name, _ in many)}
+
+
+async def test_changes_that_come_faster_than_they_are_sent_are_one_change(stage: Stage) -> None:
+    swapped = stage.worker()
+    feed = await stage.feed(Patch({}))
+    assert await feed.swapped(at_least=1)
+    for number in range(50):
+        feed.publish(Patch(entries(1, f"c{number}")))
+    assert await feed.swapped()
+    assert swapped[-1].table.entries == entries(1, "c49")
+    assert len(swapped) < 10
+
+
+async def test_who_comes_later_is_sent_everything(stage: Stage) -> None:
+    feed = await stage.feed(Patch(entries(3)))
+    feed.publish(Patch(entries(1, "b"), (("e2", "http"),)))
+    swapped = stage.worker()
+    assert await feed.swapped(at_least=1)
+    assert [published.table.entries for published in swapped] == [{**entries(2), **entries(1, "b")}]
+
+
+async def test_a_worker_keeps_its_table_until_the_next_control_process_has_heard_of_envoy(stage: Stage) -> None:
+    swapped = stage.worker()
+    first = await stage.feed(Patch(entries(2)))
+    assert await first.swapped(at_least=1)
+    await first.stop()
+    second = await stage.feed(Patch(entries(1, "b")))
+    fresh = stage.worker(1)
+    assert await second.swapped(at_least=2)
+    assert swapped[-1].table.entries == entries(2)
+    assert fresh[-1].table.entries == entries(1, "b"), "a worker without a table has nothing better"
+    second.release()
+    await eventually_async(
+        lambda: swapped[-1].table.entries, within=5, saying="it has the new table", until=lambda e: e == entries(1, "b")
+    )
+    assert swapped[-1].table.entries.keys() == {("e0", "http")}, "nothing is left of the old one"
+
+
+async def test_an_envoy_that_never_comes_does_not_hold_a_table_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swapped = stage.worker()
+    first = await stage.feed(Patch(entries(2)))
+    assert await first.swapped(at_least=1)
+    await first.stop()
+    monkeypatch.setattr(table_feed, "HOLD", 0.05)
+    await stage.feed(Patch({}))
+    await eventually_async(
+        lambda: swapped[-1].table, within=5, saying="it has the new table", until=lambda table: table == EMPTY
+    )
+
+
+async def test_a_worker_that_hangs_is_waited_for_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(table_feed, "PATIENCE", 0.05)
+    _, hung = await asyncio.open_unix_connection(stage.path)
+    hung.write(HELLO.pack(7, False))
+    swapped = stage.worker()
+    feed = await stage.feed(Patch(entries(1)))
+    await eventually_async(
+        lambda: feed._workers, within=5, saying="both are connected", until=lambda w: all(e.number >= 0 for e in w)
+    )
+    assert not await feed.swapped(at_least=2)
+    assert "worker 7 does not take the latest change: it hangs" in caplog.messages
+    feed.publish(Patch(entries(1, "b")))
+    assert await feed.swapped()
+    assert swapped[-1].table.entries == entries(1, "b")
+    hung.close()
