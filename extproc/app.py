@@ -1,34 +1,47 @@
-"""The composition root: constructs every part, connects them, starts, drains and stops them; it alone knows everyone.
+"""The composition root of the control process: constructs every part, connects them, starts, drains and stops them.
 
-Order of starting: resources are read and the Table is published before the first decision can be asked for; the gRPC
-port is open before Envoy starts. Order of stopping: Envoy first, while there is still someone to decide for it.
+Order of starting: resources are read and the Table is published before the first worker asks for it; the gRPC port is
+open, and the workers decide, before Envoy starts. It may die at any time, and starts anew from what is on disk.
 """
 
 import asyncio
 import logging
-import signal
-from collections.abc import Callable, Coroutine, Mapping
+import mmap
+import socket
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from extproc.control.lifecycle import API, Lifecycle
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Store
-from extproc.server.admin import AdminServer
+from extproc.core.table import Patch
+from extproc.processes.entry import Say, run, until_stopped
+from extproc.processes.specs import ControlSpec, Report
+from extproc.server.admin import AdminServer, Part
 from extproc.server.ads import AdsService
 from extproc.server.changes import Changes
 from extproc.server.clusters_file import recall, remember
-from extproc.server.envoy import EnvoyOptions, EnvoyProcess, find_envoy
 from extproc.server.ext_proc import ExtProc
+from extproc.server.grpc_ext_proc import GrpcExtProc
 from extproc.server.grpc_server import GrpcServer
-from extproc.server.ports import demand_free, free_port
+from extproc.server.instruments import Instruments
+from extproc.server.metrics import MetricsPage
+from extproc.server.outcome_rest import add_outcomes
+from extproc.server.outcomes import OutcomeKeeper
+from extproc.server.page import PageOptions
 from extproc.server.probes import ProbeWatch
 from extproc.server.readiness import ReadinessWatch
+from extproc.server.table_feed import TableFeed
 from extproc.settings import Settings, Tracing
 from extproc.sources.files import FileSource
+from extproc.telemetry.decision_log import logged
+from extproc.telemetry.decisions import SIZE, Meter, Meters
 from extproc.wire.ext_proc import Published
 from extproc.xds.bootstrap import bootstrap
+from extproc.xds.encode import Json
 from extproc.xds.passthrough import problems as pass_through_problems
 from extproc.xds.snapshot import build
 from extproc.xds.subscription import Accepted, Event, Refused
@@ -37,111 +50,127 @@ from extproc.xds.world import Options
 if TYPE_CHECKING:
     from extproc.telemetry.traces import Traces
 
-log: Final = logging.getLogger(__name__)
+log: Final = logging.getLogger("extproc.app")  # as a process it is `__main__`
 
 GRACE: Final = 5.0  # seconds that open streams get to end
 FILES: Final = "files"
-WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 (bound to, never called)
 
 
 class App:
-    """One `extproc up` or `extproc serve`. `say` prints the lines that are a contract (`ready: …`)."""
+    """The control process of one `extproc up` or `extproc serve`."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
-        self._settings: Final = settings
+    def __init__(self, spec: ControlSpec, say: Say) -> None:
+        self._spec: Final = spec
+        self._settings: Final = spec.settings
+        settings = spec.settings
         self._say = say
-        self._stop = asyncio.Event()
         self._stale = asyncio.Event()
-        self._traces = _traces(settings.tracing) if settings.tracing else None
-        self._exchange = ExtProc(begin=self._traces.begin if self._traces else None)
+        # For Envoys that are configured by hand: the configuration made here has the workers decide.
+        own = memoryview(bytearray(SIZE))
+        meter = Meter(own)
+        self._traces = _traces(settings.tracing, meter) if settings.tracing else None
+        self._exchange = ExtProc(meter=logged(meter), begin=self._traces.begin if self._traces else None)
+        self._meters = Meters([*(memoryview(mmap.mmap(counters, 0)) for counters in spec.counters), own])
+        self._feed = TableFeed()
+        self._published = Published()
         self._store = Store.open(settings.state_dir)
         self._held = asyncio.Queue[Mapping[str, bytes]]()
-        self._ads = AdsService(self._heard, self._held.put_nowait, recall(settings.state_dir))
+        self._ads = AdsService(
+            self._heard,
+            self._held.put_nowait,
+            recall(settings.state_dir),
+            lambda present: self._plane.connected(present),
+        )
         outlets = Outlets(
-            publish=lambda table: self._exchange.publish(Published(table)),
+            publish=self._publish,
             stale=self._stale.set,
             now=_now,
         )
         # The API comes first: whenever it and a file both claim a name, the API had it before, or it would have been
         # refused.
         self._plane = Plane((API, FILES), pass_through_problems, outlets)
-        self._changes = Changes(Lifecycle(self._store, self._plane, _now, settings.retention), self._plane)
-        self._inference_port = settings.inference_port or free_port()
-        self._envoy_admin_port = settings.envoy_admin_port
-        if settings.embedded_envoy and not self._envoy_admin_port:
-            self._envoy_admin_port = free_port(frozenset({self._inference_port}))
+        self._changes = Changes(
+            Lifecycle(self._store, self._plane, _now, settings.retention), self._plane, self._feed.swapped
+        )
+        self._outcomes = OutcomeKeeper(self._store, self._plane, self._changes.lifecycle, _now)
         self._readiness = (
-            ReadinessWatch(f"http://127.0.0.1:{self._envoy_admin_port}", self._plane.saw)
-            if self._envoy_admin_port
+            ReadinessWatch(f"http://127.0.0.1:{settings.envoy_admin_port}", self._plane.saw)
+            if settings.envoy_admin_port
             else ProbeWatch(lambda: self._plane.state.effective.models, self._plane.saw)
         )
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then drain. Raises ExtprocError when it can't start or go on."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+        """Serve until SIGTERM, then drain. Raises ExtprocError when it can't start or go on."""
         settings = self._settings
         async with AsyncExitStack() as stack:
             stack.callback(self._store.close)
+            stack.push_async_callback(self._outcomes.stop)
             if self._traces:
                 stack.push_async_callback(asyncio.to_thread, self._traces.close)
-            if settings.embedded_envoy:
-                demand_free(settings.inference_host, self._inference_port, "--inference-port")
-                demand_free("127.0.0.1", self._envoy_admin_port, "--envoy-admin-port")
             source = FileSource(settings.resources)
             stack.callback(source.close)
             self._changes.lifecycle.resume()
             self._plane.offer(FILES, source.read())
             await self._readiness.first_look()
 
-            grpc_server = await GrpcServer.start(settings.grpc_host, settings.grpc_port, [self._exchange, self._ads])
+            grpc_server = await GrpcServer.start(
+                settings.grpc_host, settings.grpc_port, [GrpcExtProc(self._exchange), self._ads, self._outcomes.service]
+            )
             stack.push_async_callback(grpc_server.drain, GRACE)
-            admin = await AdminServer.start(settings.admin_host, settings.admin_port, self._plane, self._changes)
+            admin = await AdminServer.start(
+                settings.admin_host,
+                settings.admin_port,
+                self._plane,
+                self._changes,
+                _page(settings),
+                [MetricsPage(self._instruments().read).add_to, *self._outcome_pages()],
+            )
             stack.push_async_callback(admin.stop)
+            stack.push_async_callback(self._feed.stop)
+            await self._feed.start(socket.socket(fileno=self._spec.feed))
+            await self._feed.swapped(at_least=settings.workers)
             self._plane.ready = True
 
             background = [
                 self._build,
                 lambda: source.watch(lambda documents: self._plane.offer(FILES, documents)),
                 self._changes.keep_record,
+                self._outcomes.run,
                 self._keep_clusters,
                 self._readiness.run,
             ]
-            where = f"admin http://{settings.admin_host}:{admin.port}"
-            if settings.embedded_envoy:
-                envoy = self._envoy(grpc_server.port, where)
-                stack.push_async_callback(envoy.stop)
-                background.append(envoy.run)
-            else:
-                self._say(f"serving: grpc {settings.grpc_host}:{grpc_server.port} {where}")
+            self._say(Report(grpc_port=grpc_server.port, admin_port=admin.port, bootstrap=self._bootstrap(grpc_server)))
             try:
-                await self._until_stopped(background)
+                await until_stopped(*background)
             finally:
                 self._plane.ready = False
                 log.info("draining")
 
-    async def _until_stopped(self, background: list[Callable[[], Coroutine[Any, Any, None]]]) -> None:
-        """Wait for a signal; a part that ends by itself ends everything, with its error."""
-        tasks = [asyncio.create_task(part()) for part in [self._signalled, *background]]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    def _publish(self, patch: Patch) -> None:
+        patch = self._meters.numbered(patch)
+        self._feed.publish(patch)
+        self._published = self._published.patched(patch)
+        self._exchange.publish(self._published)
 
-    async def _signalled(self) -> None:
-        await self._stop.wait()
+    def _outcome_pages(self) -> list[Part]:
+        return [partial(add_outcomes, outcomes=self._outcomes.outcomes)] if self._settings.outcomes else []
+
+    def _instruments(self) -> Instruments:
+        workers = self._settings.workers
+        traced = self._settings.tracing is not None
+        counted = self._outcomes.outcomes
+        return Instruments(
+            self._plane, self._changes.lifecycle, counted, self._meters, self._ads, workers, traced=traced
+        )
 
     async def _build(self) -> None:
         """Build Envoy's configuration whenever it is stale, beside the event loop, and publish it."""
         options = Options(
             inference_host=self._settings.inference_host,
-            inference_port=self._inference_port,
+            inference_port=self._settings.inference_port,
+            workers=self._spec.workers,
             tracing=self._settings.tracing,
+            outcomes=self._settings.outcomes,
         )
         while True:
             await self._stale.wait()
@@ -152,6 +181,8 @@ class App:
             except Exception:  # a bug of ours, and no reason to stop deciding
                 log.exception("the configuration can't be built; Envoy keeps its last one")
                 continue
+            # What the new routes no longer hold must not be named any more when Envoy takes them.
+            await self._feed.swapped()
             self._plane.built(snapshot, effective)
             self._ads.publish(snapshot)
 
@@ -165,36 +196,44 @@ class App:
         match event:
             case Accepted(snapshot):
                 self._plane.accepted(snapshot, self._ads.decided())
+                self._feed.release()
                 self._readiness.look_now()  # clusters may be new
             case Refused(snapshot, type_url, message):
                 self._plane.refused(snapshot, type_url, message)
 
-    def _envoy(self, grpc_port: int, where: str) -> EnvoyProcess:
+    def _bootstrap(self, grpc_server: GrpcServer) -> Json | None:
+        """What the embedded Envoy is started with."""
         settings = self._settings
-        host = settings.grpc_host if settings.grpc_host not in WILDCARDS else "127.0.0.1"
-        config = bootstrap(Options(envoy_admin_port=self._envoy_admin_port, grpc_host=host, grpc_port=grpc_port))
-        inference = f"http://127.0.0.1:{self._inference_port}"
-        options = EnvoyOptions(
-            find_envoy(settings.envoy), settings.state_dir, self._envoy_admin_port, settings.envoy_concurrency
+        if not settings.embedded_envoy:
+            return None
+        return bootstrap(
+            Options(
+                envoy_admin_port=settings.envoy_admin_port,
+                grpc_host=settings.dialled_host,
+                grpc_port=grpc_server.port,
+            )
         )
-        return EnvoyProcess(config, options, lambda: self._say(f"ready: inference {inference} {where}"))
 
 
-def _traces(tracing: Tracing) -> "Traces":
+def _page(settings: Settings) -> PageOptions:
+    service = {"traces_service": settings.tracing.envoy_service} if settings.tracing else {}
+    return PageOptions(settings.page, **service)
+
+
+def _traces(tracing: Tracing, meter: Meter) -> "Traces":
     from extproc.telemetry.traces import Traces  # who wants no traces does not load OpenTelemetry
 
-    return Traces(tracing)
+    return Traces(tracing, meter.lost_spans)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def run(settings: Settings, say: Callable[[str], None]) -> None:
-    """Run the app to its end on a uvloop of its own. Raises ExtprocError."""
-    import uvloop  # a command that prints help needs no event loop
+async def control(spec: ControlSpec, say: Say) -> None:
+    """Be the control process until SIGTERM. Raises ExtprocError."""
+    await App(spec, say).run()
 
-    async def main() -> None:
-        await App(settings, say).run()
 
-    uvloop.run(main())
+if __name__ == "__main__":
+    run(ControlSpec, control)

@@ -1,23 +1,28 @@
 """`extproc up` and `extproc serve`: flags and environment into Settings, and the app run to its end."""
 
+import logging
 import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
-from extproc.settings import Settings, Tracing
+from extproc.cli.environment import unknown
+from extproc.processes.specs import Logs
+from extproc.settings import Dashboard, Settings, Tracing
 from extproc.telemetry.logs import Format, configure
+
+log: Final = logging.getLogger("extproc")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _option(flag: str, **attributes: Any) -> Callable[[F], F]:
+def _option(flag: str, *names: str, **attributes: Any) -> Callable[[F], F]:
     """A flag with its EXTPROC_… variable, which help shows."""
-    variable = "EXTPROC_" + flag.lstrip("-").upper().replace("-", "_")
-    return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **attributes)
+    variable = "EXTPROC_" + flag.partition("/")[0].lstrip("-").upper().replace("-", "_")
+    return click.option(flag, *names, envvar=variable, show_envvar=True, show_default=True, **attributes)
 
 
 def _port(flag: str, default: int, what: str) -> Callable[[F], F]:
@@ -40,8 +45,37 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     _port("--admin-port", 8080, "extproc's admin HTTP"),
     _option("--admin-host", default="127.0.0.1", help="The address that extproc's admin HTTP is bound to."),
+    _option(
+        "--admin-write",
+        is_flag=True,
+        help="Let the page at extproc's admin HTTP change experiments; without it a browser may only look.",
+    ),
+    _option(
+        "--admin-origin",
+        "admin_origins",
+        multiple=True,
+        help="An address under which people open that page, such as https://extproc.example.com, if it is neither"
+        " localhost nor an IP address. May be given several times.",
+    ),
+    _option(
+        "--jaeger-url",
+        default="",
+        help="Where traces are looked at, such as http://localhost:16686: the page links there.",
+    ),
     _port("--grpc-port", 50051, "extproc's gRPC: ext_proc, ADS, health"),
     _option("--grpc-host", default="127.0.0.1", help="The address that extproc's gRPC is bound to."),
+    _option(
+        "--workers",
+        default=1,
+        type=click.IntRange(1),
+        help="Processes that decide. One uses a core at well over 10,000 requests per second.",
+    ),
+    _option(
+        "--transport",
+        default="lean",
+        type=click.Choice(["lean", "grpc"]),
+        help="What carries the decisions: extproc's own HTTP/2, or grpc.aio at a multiple of the cost.",
+    ),
     _option(
         "--state-dir", default=".extproc", type=click.Path(path_type=Path, file_okay=False), help="Where state is kept."
     ),
@@ -52,10 +86,15 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Hours that a stopped experiment stays listed.",
     ),
     _option(
+        "--outcomes/--no-outcomes",
+        default=True,
+        help="Whether Envoy says how each request of an experiment has ended, to be counted by candidate.",
+    ),
+    _option(
         "--otlp-endpoint",
         default="",
         help="An OpenTelemetry collector that takes traces: host:4317 or http://host:4317 over gRPC, http://host:4318"
-        " over HTTP. What OpenTelemetry's OTEL_… variables say beside it counts as well.",
+        " over HTTP; https:// with TLS. What OpenTelemetry's OTEL_… variables say beside it counts as well.",
     ),
     _option(
         "--trace-ratio",
@@ -95,6 +134,24 @@ def up(**flags: Any) -> None:
 
 @click.command()
 @_common
+@_option(
+    "--worker-port",
+    default=None,
+    type=click.IntRange(0, 65535),
+    help="Where the first worker takes ext_proc, on --grpc-host, the others on the ports after it; 0 takes free ones."
+    "  [default: the port after --grpc-port]",
+)
+@_option(
+    "--worker-sockets",
+    default=None,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A directory for Unix sockets, shared with Envoy: the workers listen there instead.",
+)
+@_option(
+    "--advertise-host",
+    default="",
+    help="Where Envoy finds extproc, if not at --grpc-host: an address or a name.",
+)
 def serve(**flags: Any) -> None:
     """The sidecar: ext_proc, ADS and the admin HTTP. Envoy is someone else's process; it may start first or last.
 
@@ -103,19 +160,29 @@ def serve(**flags: Any) -> None:
     _run(embedded_envoy=False, **flags)
 
 
+# Those that the two commands read; one of them alone may be meant.
+VARIABLES: Final = frozenset(
+    variable for command in (up, serve) for option in command.params if isinstance(variable := option.envvar, str)
+)
+
+
 def _run(
     log_level: str,
     log_format: Format,
     retention: float,
     otlp_endpoint: str,
     trace_ratio: float | None,
+    admin_write: bool,
+    admin_origins: tuple[str, ...],
+    jaeger_url: str,
     **flags: Any,
 ) -> None:
     tracing = Tracing.given(otlp_endpoint, trace_ratio, os.environ)
-    settings = Settings(retention=timedelta(hours=retention), tracing=tracing, **flags)
-    configure(log_level, log_format)
-    # Else gRPC writes a line about fork() whenever Envoy is started; no process here goes on without an exec.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
-    from extproc.app import run
+    page = Dashboard(admin_write, admin_origins, jaeger_url)
+    settings = Settings(retention=timedelta(hours=retention), tracing=tracing, page=page, **flags)
+    configure(log_level, log_format, process="supervisor")
+    for name, closest in unknown(os.environ, VARIABLES):
+        log.warning("the environment variable %s is not known%s", name, f": did you mean {closest}?" if closest else "")
+    from extproc.processes.supervisor import run
 
-    run(settings, click.echo)
+    run(settings, Logs(log_level, log_format), click.echo)

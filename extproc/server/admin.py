@@ -1,7 +1,7 @@
 """The admin HTTP server: probes, REST, and every error as problem details (RFC 9457)."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -16,8 +16,11 @@ from extproc.errors import (
     StoreUnwritable,
     UnknownExperiment,
 )
-from extproc.server import rest
+from extproc.server import assign_rest, preview, rest
 from extproc.server.changes import Changes
+from extproc.server.origins import own_page_only
+from extproc.server.page import PageOptions, add_page
+from extproc.server.stream import Feed, add_stream
 
 log: Final = logging.getLogger(__name__)
 
@@ -30,6 +33,8 @@ _STATUS: Final[tuple[tuple[type[ExtprocError], int, str], ...]] = (
     (StoreUnwritable, 503, "the state directory can't be written"),
 )
 
+Part = Callable[[web.Application], None]  # adds what else is served
+
 _routes: Final = web.RouteTableDef()
 
 
@@ -41,10 +46,21 @@ class AdminServer:
         self._runner = runner
 
     @classmethod
-    async def start(cls, host: str, port: int, plane: Plane, changes: Changes) -> Self:
+    async def start(
+        cls,
+        host: str,
+        port: int,
+        plane: Plane,
+        changes: Changes,
+        page: PageOptions | None = None,
+        parts: Iterable[Part] = (),
+    ) -> Self:
         """Serve on `host`:`port`; port 0 takes a free one. Raises ExtprocError when it can't be listened on."""
         # Signals are the app's; an access log of probes helps nobody.
-        runner = web.AppRunner(application(plane, changes), handle_signals=False, access_log=None, shutdown_timeout=2.0)
+        app = application(plane, changes, page or PageOptions())
+        for add in parts:
+            add(app)
+        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
@@ -61,13 +77,19 @@ class AdminServer:
         await self._runner.cleanup()
 
 
-def application(plane: Plane, changes: Changes) -> web.Application:
+def application(plane: Plane, changes: Changes, page: PageOptions) -> web.Application:
     """The aiohttp application over what runs."""
-    app = web.Application(middlewares=[problem_details], client_max_size=rest.BODY_MAX)
+    app = web.Application(middlewares=[problem_details, own_page_only], client_max_size=rest.BODY_MAX)
     app[rest.PLANE] = plane
     app[rest.CHANGES] = changes
     app.add_routes(_routes)
     app.add_routes(rest.routes)
+    app.add_routes(preview.routes)
+    app.add_routes(assign_rest.routes)
+    feed = Feed(lambda: rest.listing(app))
+    plane.watch(feed.changed)
+    add_stream(app, feed)
+    add_page(app, page)
     return app
 
 

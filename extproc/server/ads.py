@@ -6,6 +6,7 @@ Envoy goes on routing by what it accepted.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from extproc import names
 from extproc.wire.pb.extproc.slim import discovery_pb2 as pb
 from extproc.xds.redacted import redacted
 from extproc.xds.snapshot import Snapshot
-from extproc.xds.subscription import Accepted, Event, Refused, Request, Response, Subscription
+from extproc.xds.subscription import ORDER, Accepted, Event, Refused, Request, Response, Subscription
 
 log: Final = logging.getLogger(__name__)
 
@@ -26,8 +27,13 @@ log: Final = logging.getLogger(__name__)
 # ext_proc, at most its message_timeout, or longer on a machine that is short of CPU.
 LINGER: Final = 5.0
 
+# Seconds without any Envoy before that is said: one that is started again, or loses its connection, is back within a
+# second (xds/bootstrap.py).
+ABSENT: Final = 2.0
+
 Stream = grpc.aio.ServicerContext[bytes, bytes]
 _END: Final[object] = grpc.aio.EOF  # what reading returns after the last message
+_TYPES: Final = {url: url.rpartition(".")[2] for url in ORDER}  # how metrics name them
 _SERVICE, _METHOD = names.ADS_METHOD.strip("/").split("/")
 
 
@@ -37,6 +43,7 @@ class _Envoy:
 
     subscription: Subscription
     node: str = ""
+    answered: dict[str, str] = field(default_factory=dict)  # the last nonce that was ACKed or NACKed, by type
     outgoing: asyncio.Queue[Response | None] = field(default_factory=asyncio.Queue)  # None ends the stream
     speaks_nonsense: bool = False
 
@@ -46,6 +53,7 @@ class AdsService:
 
     `heard` is called with what an Envoy said of a snapshot: Accepted or Refused. `keep` is called with the clusters
     that an Envoy holds, whenever they are others; `remembered` is what it was called with last before a restart.
+    `present` is called with whether any Envoy is connected, whenever that is another.
     """
 
     def __init__(
@@ -53,12 +61,20 @@ class AdsService:
         heard: Callable[[Event], None],
         keep: Callable[[Mapping[str, bytes]], None] = lambda _: None,
         remembered: Mapping[str, bytes] = MappingProxyType({}),
+        present: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._heard = heard
+        self._present = present
+        self._any_present = False
+        self._absence: asyncio.TimerHandle | None = None
         self._keep = keep
         self._remembered = remembered
+        # Responses that an Envoy took and refused, by type.
+        self.acks: Final = Counter(dict.fromkeys(_TYPES.values(), 0))
+        self.nacks: Final = Counter(self.acks)
         self._snapshot: Snapshot | None = None
         self._envoys: set[_Envoy] = set()
+        self._leaving = False
 
     def handler(self) -> grpc.GenericRpcHandler:
         """The handler to add to the gRPC server; messages are raw bytes on both sides."""
@@ -84,12 +100,30 @@ class AdsService:
 
     def end_streams(self) -> None:
         """End every stream: the server is leaving, and each Envoy goes on with what it has."""
+        self._leaving = True
+        self._count_again()
         for envoy in self._envoys:
             envoy.outgoing.put_nowait(None)
+
+    def _count_again(self) -> None:
+        """Say whether any Envoy is connected, if that is another; that none is, not at once and not while leaving."""
+        if self._absence:
+            self._absence.cancel()
+            self._absence = None
+        if self._envoys and not self._any_present:
+            self._any_present = True
+            self._present(True)
+        elif self._any_present and not self._envoys and not self._leaving:
+            self._absence = asyncio.get_running_loop().call_later(ABSENT, self._say_absent)
+
+    def _say_absent(self) -> None:
+        self._any_present = False
+        self._present(False)
 
     async def _stream(self, _requests: object, context: Stream) -> None:
         envoy = _Envoy(Subscription(remembered=self._remembered))
         self._envoys.add(envoy)
+        self._count_again()
         reader = asyncio.create_task(self._read(envoy, context), name="ads-reader")
         try:
             if self._snapshot is not None:
@@ -102,6 +136,7 @@ class AdsService:
             reader.cancel()
             self._envoys.discard(envoy)
             log.info("Envoy %s left the discovery stream", envoy.node or "?")
+            self._count_again()
             self._recount()
 
     async def _read(self, envoy: _Envoy, context: Stream) -> None:
@@ -135,10 +170,17 @@ class AdsService:
             tuple(message.resource_names),
             (redacted(message.error_detail.message) or "no reason given") if message.HasField("error_detail") else "",
         )
+        self._count(envoy, request)
         before = envoy.subscription.clusters
         self._answer(envoy, *envoy.subscription.receive(request))
         if envoy.subscription.clusters != before:
             self._keep(envoy.subscription.clusters)
+
+    def _count(self, envoy: _Envoy, request: Request) -> None:
+        """Count an ACK or a NACK, once: a subscription that grows says its last nonce again."""
+        if request.nonce and request.type_url in _TYPES and envoy.answered.get(request.type_url) != request.nonce:
+            envoy.answered[request.type_url] = request.nonce
+            (self.nacks if request.error else self.acks)[_TYPES[request.type_url]] += 1
 
     def _answer(self, envoy: _Envoy, responses: list[Response], events: list[Event]) -> None:
         for response in responses:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -18,12 +18,20 @@ LIVE_WITHIN: Final = 10.0  # seconds that Envoy gets to accept a change
 SWEEP: Final = 60.0  # seconds between two looks for stopped experiments whose time is over
 
 
-class Changes:
-    """The one way in which the API changes experiments, and in which the files' changes become revisions."""
+async def _at_once() -> None:
+    """Nobody but this process decides."""
 
-    def __init__(self, lifecycle: Lifecycle, plane: Plane) -> None:
+
+class Changes:
+    """The one way in which the API changes experiments, and in which the files' changes become revisions.
+
+    `swapped` waits until every process that decides does so by the table that is published now.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, plane: Plane, swapped: Callable[[], Awaitable[object]] = _at_once) -> None:
         self.lifecycle: Final = lifecycle
         self._plane = plane
+        self._swapped = swapped
         self._lock = asyncio.Lock()
         self._watchers: set[asyncio.Event] = set()
         self._files_changed = asyncio.Event()
@@ -46,7 +54,7 @@ class Changes:
             return revision, draft
 
     async def live(self, name: str) -> bool:
-        """Wait until Envoy runs the experiment as it is in force now, or no more if it is not; false if it does not."""
+        """Wait until it is in force, or no more, in Envoy and in all that decide; false if Envoy does not take it."""
         watcher = asyncio.Event()
         self._watchers.add(watcher)
         try:
@@ -54,6 +62,7 @@ class Changes:
                 while not self._is_live(name):
                     watcher.clear()
                     await watcher.wait()
+                await self._swapped()
         except TimeoutError:
             return False
         finally:
@@ -72,8 +81,9 @@ class Changes:
         while True:
             async with self._lock:
                 try:
-                    for draft in self.lifecycle.observe():
-                        self.lifecycle.apply(await asyncio.to_thread(self.lifecycle.record, draft))
+                    if drafts := self.lifecycle.observe():
+                        # In one transaction: a file of ten thousand experiments waits for the disk once.
+                        self.lifecycle.apply(*await asyncio.to_thread(self.lifecycle.record_all, drafts))
                     for name in self.lifecycle.expired():
                         await asyncio.to_thread(self.lifecycle.forget, name)
                         self.lifecycle.drop(name)

@@ -5,6 +5,7 @@ last lines of its log, not a loop.
 """
 
 import asyncio
+import http.client
 import importlib
 import json
 import logging
@@ -20,8 +21,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-
 from extproc.errors import EnvoyFailed, EnvoyMissing
 
 log: Final = logging.getLogger(__name__)
@@ -31,6 +30,7 @@ YOUNG: Final = 5.0  # seconds; an Envoy that dies younger than this counts as on
 ATTEMPTS: Final = 3  # young deaths in a row before giving up
 BACK_OFF: Final = 0.5  # seconds before the attempt after a young death, doubled for each further one
 DRAIN: Final = 5.0  # seconds that requests under way get to end
+LAST_LOG: Final = 1.0  # seconds that the access log gets after them; Envoy sends it four times a second
 REMEMBERED: Final = 20  # lines of log that an error shows
 LINE_MAX: Final = 64 * 1024  # bytes of one line of log; what is longer is cut into several
 
@@ -210,21 +210,38 @@ class EnvoyProcess:
             active = await self._ask("GET", "/stats?filter=^http.inference.downstream_rq_active$")
             # None: it is gone. Empty: it has no such number before the inference port is open.
             if not active or active.endswith(": 0"):
+                break
+            await asyncio.sleep(0.05)
+        else:
+            log.warning("requests are still under way after %s s", DRAIN)
+        await self._empty_log()
+
+    async def _empty_log(self) -> None:
+        """Wait until the access log is sent: Envoy takes what it has not sent with it (tried with 1.40)."""
+        deadline = time.monotonic() + LAST_LOG
+        while time.monotonic() < deadline:
+            told = await self._ask(
+                "GET", "/stats?filter=^access_logs.grpc_access_log.(logs_written|grpc_entries_flushed)$"
+            )
+            if len({line.rpartition(" ")[2] for line in (told or "").splitlines()}) < 2:
                 return
             await asyncio.sleep(0.05)
-        log.warning("requests are still under way after %s s", DRAIN)
 
     async def _ask(self, method: str, path: str) -> str | None:
         """The admin's answer, None when there is none."""
-        url = f"http://127.0.0.1:{self.options.admin_port}{path}"
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as session,
-                session.request(method, url) as answer,
-            ):
-                return (await answer.text()).strip()
-        except (aiohttp.ClientError, TimeoutError):
-            return None
+        return await asyncio.to_thread(_answer, self.options.admin_port, method, path)
+
+
+def _answer(port: int, method: str, path: str) -> str | None:
+    """What is asked of Envoy's admin; with the standard library's client, since the supervisor is to stay small."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request(method, path)
+        return connection.getresponse().read().decode(errors="replace").strip()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

@@ -8,11 +8,13 @@ import asyncio
 import errno
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final, Protocol, Self
 
 import grpc
 
 from extproc.errors import ExtprocError
+from extproc.server.grpc_health import GrpcHealth
 from extproc.server.health import Health
 
 OPTIONS: Final[tuple[tuple[str, int], ...]] = (
@@ -59,22 +61,33 @@ class GrpcServer:
         self._services = services
 
     @classmethod
-    async def start(cls, host: str, port: int, services: Iterable[Service], health: Health | None = None) -> Self:
+    async def start(
+        cls, host: str, port: int, services: Iterable[Service], health: Health | None = None, flag: str = "--grpc-port"
+    ) -> Self:
         """Serve `services`, and health, on `host`:`port`; port 0 takes a free one.
 
-        Raises ExtprocError when the address can't be listened on.
+        Raises ExtprocError when the address can't be listened on; `flag` is where another can be chosen.
         """
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if refusal := _refusal(host, port):
-            raise _not_listening(address, refusal)
+            raise _not_listening(address, refusal, flag)
+        return await cls._start(address, services, health, flag)
+
+    @classmethod
+    async def start_on(cls, path: Path, services: Iterable[Service], health: Health | None = None) -> Self:
+        """Serve on the Unix socket at the absolute `path`, in place of one that was left there. Raises ExtprocError."""
+        return await cls._start(f"unix:{path}", services, health, "--worker-sockets")
+
+    @classmethod
+    async def _start(cls, address: str, services: Iterable[Service], health: Health | None, flag: str) -> Self:
         health = health or Health()
-        served = (*services, health)
+        served = (*services, GrpcHealth(health))
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers([service.handler() for service in served])
         try:
             bound = server.add_insecure_port(address)
         except RuntimeError as error:  # someone took the port since we looked
-            raise _not_listening(address, str(error)) from error
+            raise _not_listening(address, str(error), flag) from error
         await server.start()
         return cls(server, bound, health, served)
 
@@ -90,8 +103,8 @@ class GrpcServer:
         await stopped
 
 
-def _not_listening(address: str, reason: str) -> ExtprocError:
-    return ExtprocError(f"the gRPC port {address} can't be listened on ({reason}): choose another with --grpc-port")
+def _not_listening(address: str, reason: str, flag: str) -> ExtprocError:
+    return ExtprocError(f"the gRPC port {address} can't be listened on ({reason}): choose another with {flag}")
 
 
 def _refusal(host: str, port: int) -> str:

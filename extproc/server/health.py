@@ -5,36 +5,24 @@ leave says NOT_SERVING first. Protocol: https://github.com/grpc/grpc/blob/master
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
-import grpc
-
 from extproc.names import EXT_PROC_METHOD
-from extproc.wire.health import NOT_SERVING, SERVICE_UNKNOWN, SERVING, NotAHealthCheckRequest, read_service
-
-Context = grpc.aio.ServicerContext[bytes, bytes]
+from extproc.wire.health import NOT_SERVING, SERVICE_UNKNOWN, SERVING
 
 EXT_PROC_SERVICE: Final = EXT_PROC_METHOD.split("/")[1]
 SERVICES: Final = frozenset({"", EXT_PROC_SERVICE})
 
 
 class Health:
-    """The Health service. Of one event loop: call it only there."""
+    """What is said of this server, whatever carries it. Of one event loop: call it only there."""
 
     def __init__(self) -> None:
         self._serving = True
-        self._ending = False
-        self._changed = asyncio.Event()
-
-    def handler(self) -> grpc.GenericRpcHandler:
-        """The handler to add to the gRPC server; messages are raw bytes on both sides."""
-        return grpc.method_handlers_generic_handler(
-            "grpc.health.v1.Health",
-            {
-                "Check": grpc.unary_unary_rpc_method_handler(self._check),
-                "Watch": grpc.unary_stream_rpc_method_handler(self._watch),
-            },
-        )
+        self._watchers: Final[dict[Callable[[], None], None]] = {}
+        self.ending = False  # every watcher is told the last state, and no more
+        self.changed = asyncio.Event()  # set at the next change, when another takes its place
 
     def set_serving(self, serving: bool) -> None:
         """Say SERVING or NOT_SERVING from now on; every watcher is told."""
@@ -42,41 +30,26 @@ class Health:
         self._tell()
 
     def end_streams(self) -> None:
-        """Tell every watcher the last state, and end its stream."""
-        self._ending = True
+        """Have every watcher told the last state, and no more."""
+        self.ending = True
         self._tell()
 
     def _tell(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
+        changed, self.changed = self.changed, asyncio.Event()
         changed.set()
+        for told in [*self._watchers]:
+            told()
 
-    def _status(self, service: str) -> bytes:
+    def watch(self, told: Callable[[], None]) -> None:
+        """Have `told` called after every change, until it is unwatched."""
+        self._watchers[told] = None
+
+    def unwatch(self, told: Callable[[], None]) -> None:
+        """Call `told` no more."""
+        self._watchers.pop(told, None)
+
+    def status(self, service: str) -> bytes:
+        """The serialised answer to who asks for `service`."""
         if service not in SERVICES:
             return SERVICE_UNKNOWN
         return SERVING if self._serving else NOT_SERVING
-
-    async def _check(self, message: bytes, context: Context) -> bytes:
-        status = self._status(await _service(message, context))
-        if status == SERVICE_UNKNOWN:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service here")
-        return status
-
-    async def _watch(self, message: bytes, context: Context) -> None:
-        service = await _service(message, context)
-        last = b""
-        while True:
-            changed, ending = self._changed, self._ending
-            status = self._status(service)
-            if status != last:
-                await context.write(status)
-                last = status
-            if ending:
-                return
-            await changed.wait()
-
-
-async def _service(message: bytes, context: Context) -> str:
-    try:
-        return read_service(message)
-    except NotAHealthCheckRequest as error:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))

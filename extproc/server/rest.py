@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from extproc.control.accumulator import Outcomes
 from extproc.control.document import (
     event_document,
     experiment_document,
@@ -15,9 +16,10 @@ from extproc.control.document import (
     stopped_document,
 )
 from extproc.control.lifecycle import API, Author
+from extproc.control.outcome_documents import with_outcomes
 from extproc.control.plane import Plane
 from extproc.control.revisions import Action
-from extproc.control.status import ExperimentStatus, model_statuses, statuses
+from extproc.control.status import ExperimentStatus, model_statuses
 from extproc.core.resources import Experiment
 from extproc.errors import InvalidResource, Problem
 from extproc.server.changes import Changes
@@ -25,6 +27,7 @@ from extproc.wire.manifests import read
 
 PLANE: Final = web.AppKey("plane", Plane)
 CHANGES: Final = web.AppKey("changes", Changes)
+OUTCOMES: Final = web.AppKey("outcomes", Outcomes)  # absent where none are kept
 
 BODY_MAX: Final = 1024 * 1024  # bytes of a request's body
 REVISION_DIGITS: Final = 18  # what SQLite can count
@@ -35,11 +38,16 @@ routes: Final = web.RouteTableDef()
 @routes.get("/api/v1/experiments")
 async def experiments(request: web.Request) -> web.Response:
     """Every experiment, and every problem of what the sources offer."""
-    plane = request.app[PLANE]
-    found = {status.name: status for status in statuses(plane.state)}
-    names = found.keys() | request.app[CHANGES].lifecycle.stopped().keys()
-    return _json({
-        "experiments": [_document(request, name, found.get(name)) for name in sorted(names)],
+    return _json(listing(request.app))
+
+
+def listing(app: web.Application) -> dict[str, Any]:
+    """What `GET /api/v1/experiments` answers."""
+    plane = app[PLANE]
+    found = plane.statuses
+    names = found.keys() | app[CHANGES].lifecycle.stopped().keys()
+    return {
+        "experiments": [_document(app, name, found.get(name)) for name in sorted(names)],
         "problems": [
             {
                 "source": report.origin,
@@ -50,7 +58,7 @@ async def experiments(request: web.Request) -> web.Response:
             }
             for report in plane.state.reports
         ],
-    })  # fmt: skip
+    }
 
 
 @routes.get("/api/v1/experiments/{name}")
@@ -64,7 +72,7 @@ async def start(request: web.Request) -> web.Response:
     """Start or update; idempotent."""
     name = request.match_info["name"]
     # Beside the event loop, which decides for Envoy meanwhile: a YAML body of 1 MiB takes seconds to read.
-    wanted = await asyncio.to_thread(_experiment, name, await _body(request), request.content_type)
+    wanted = await asyncio.to_thread(_named, name, await body_of(request), request.content_type)
     lifecycle = request.app[CHANGES].lifecycle
     expected = _expected(request)
     return await _change(request, name, lambda: lifecycle.start(wanted, _author(request), expected))
@@ -87,7 +95,7 @@ async def rollback(request: web.Request) -> web.Response:
         # A browser sends any other type from any page without asking first (Fetch standard, "CORS-safelisted").
         raise web.HTTPUnsupportedMediaType(text="send the revision as application/json")
     try:
-        body = json.loads(await _body(request))
+        body = json.loads(await body_of(request))
         number = body["revision"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidResource([Problem("revision", 'is missing: send {"revision": 3}')]) from error
@@ -125,14 +133,16 @@ async def _change(request: web.Request, name: str, judge: Any) -> web.Response:
 
 
 def _one(request: web.Request, name: str) -> dict[str, Any]:
-    return _document(request, name, next((s for s in statuses(request.app[PLANE].state) if s.name == name), None))
+    return _document(request.app, name, request.app[PLANE].statuses.get(name))
 
 
-def _document(request: web.Request, name: str, status: ExperimentStatus | None) -> dict[str, Any]:
-    plane, lifecycle = request.app[PLANE], request.app[CHANGES].lifecycle
+def _document(app: web.Application, name: str, status: ExperimentStatus | None) -> dict[str, Any]:
+    plane, lifecycle = app[PLANE], app[CHANGES].lifecycle
     revision = lifecycle.revision(name)
     if status is not None:
         document = experiment_document(status, revision)
+        if outcomes := app.get(OUTCOMES):
+            document = with_outcomes(document, outcomes.current(name))
     elif revision is not None and name in lifecycle.stopped():
         document = stopped_document(revision)
     else:
@@ -140,7 +150,7 @@ def _document(request: web.Request, name: str, status: ExperimentStatus | None) 
     return {**document, "events": [event_document(event) for event in plane.chronicle.of(name)]}
 
 
-async def _body(request: web.Request) -> bytes:
+async def body_of(request: web.Request) -> bytes:
     """The body. Raises HTTPBadRequest when it is not what its headers promise."""
     try:
         return await request.read()
@@ -149,7 +159,14 @@ async def _body(request: web.Request) -> bytes:
         raise web.HTTPBadRequest(text=f"the body can't be read ({encoding or 'no'} content encoding)") from error
 
 
-def _experiment(name: str, body: bytes, content_type: str) -> Experiment:
+def _named(name: str, body: bytes, content_type: str) -> Experiment:
+    found = experiment_in(body, content_type)
+    if found.name != name:
+        raise InvalidResource([Problem("name", f"is {found.name!r} in the body and {name!r} in the path")])
+    return found
+
+
+def experiment_in(body: bytes, content_type: str) -> Experiment:
     """The one experiment in a request's body. Raises InvalidResource."""
     origin = f"{API}.json" if content_type == "application/json" else API
     document = read(body, origin, untyped=True)
@@ -161,8 +178,6 @@ def _experiment(name: str, body: bytes, content_type: str) -> Experiment:
     found = [offer.resource for offer in document.offers]
     if len(found) != 1 or not isinstance(found[0], Experiment):
         raise InvalidResource([Problem("", "the body must be one Experiment; Models belong into a --resources file")])
-    if found[0].name != name:
-        raise InvalidResource([Problem("name", f"is {found[0].name!r} in the body and {name!r} in the path")])
     return found[0]
 
 

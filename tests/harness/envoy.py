@@ -55,6 +55,7 @@ class RunningEnvoy:
         *,
         admin_port: int = 0,
         arguments: Sequence[str] = (),
+        concurrency: int = 1,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.admin_port: Final = admin_port or free_port()
@@ -64,7 +65,7 @@ class RunningEnvoy:
         # Without --disable-hot-restart two Envoys of one host disturb each other through shared memory.
         self._argv: Final = [
             *(str(envoy_binary()), "--config-path", str(file), "--disable-hot-restart"),
-            *("--concurrency", "1", *arguments),
+            *("--concurrency", str(concurrency), *arguments),
         ]
         self._log: Final = directory / f"envoy-{self.admin_port}.log"
         self._child = Child(self._argv, stdout=self._log, stderr=self._log)

@@ -4,7 +4,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -14,11 +15,12 @@ from tests.harness.ports import free_port
 from tests.harness.process import Child, EndedEarlyError
 from tests.harness.waiting import eventually
 
+_MODULE: Final = "-m"  # in the command line of each of our own processes
 _READY: Final = re.compile(r"ready: inference (?P<inference>http://\S+) admin (?P<admin>http://\S+)")
 
 
 class RunningExtproc:
-    """One `extproc` process (`up` or `serve`); ports that the arguments do not give are free ones."""
+    """One `extproc` (`up` or `serve`) with all its processes; ports that the arguments do not give are free ones."""
 
     def __init__(
         self, arguments: Sequence[str | os.PathLike[str]], directory: Path, environment: Mapping[str, str] | None = None
@@ -29,6 +31,8 @@ class RunningExtproc:
         self.admin_port: Final = _port(given, "--admin-port")
         self.grpc_port: Final = _port(given, "--grpc-port")
         self.envoy_admin_port: Final = _port(given, "--envoy-admin-port")
+        if "serve" in given and "--worker-sockets" not in given:
+            _port(given, "--worker-port")  # the port after a free one need not be free
         self.state_dir: Final = Path(_option(given, "--state-dir", str(directory / "state")))
         self._argv: Final = [sys.executable, "-m", "extproc", *given]
         self._directory: Final = directory
@@ -134,8 +138,28 @@ class RunningExtproc:
         """One V2 inference request through Envoy."""
         return fetch(f"{self.inference_url}/v2/models/{model}/infer", headers=headers, body={"inputs": []})
 
+    @property
+    def children(self) -> dict[int, str]:
+        """The supervisor's children by process id: `control`, `worker-0` and so on, and `envoy`."""
+        return {pid: words[-1] if _MODULE in words else "envoy" for pid, words in _children(self.pid)}
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """The process ids of extproc's own processes but the supervisor, by name."""
+        return {name: pid for pid, name in self.children.items() if name != "envoy"}
+
     def signal(self, number: signal.Signals) -> None:
+        """Signal the supervisor."""
         self._child.signal(number)
+
+    def pause(self) -> None:
+        """Stop every process (SIGSTOP): extproc hangs."""
+        for pid in (self.pid, *self.processes.values()):
+            os.kill(pid, signal.SIGSTOP)
+
+    def proceed(self) -> None:
+        for pid in (self.pid, *self.processes.values()):
+            os.kill(pid, signal.SIGCONT)
 
     def stop(self, within: float = 20.0) -> None:
         """SIGTERM; it must end with exit code 0 within so many seconds."""
@@ -160,6 +184,17 @@ class RunningExtproc:
         name = f"extproc-{self.admin_port}-{self._starts}"
         out, err = self._directory / f"{name}.stdout", self._directory / f"{name}.stderr"
         return Child(self._argv, stdout=out, stderr=err, environment=self._environment)
+
+
+def _children(parent: int) -> Iterator[tuple[int, list[str]]]:
+    """The processes that `parent` has started, each with its command line."""
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with suppress(OSError):  # it ended while we looked
+            state, ppid = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(ppid) == parent and state != "Z":
+                yield int(process.name), (process / "cmdline").read_text().rstrip("\0").split("\0")
 
 
 def _port(arguments: list[str], flag: str) -> int:

@@ -46,12 +46,17 @@ class RunningJaeger:
     ) -> None:
         self._child.kill()
 
+    @property
+    def url(self) -> str:
+        """Where it shows traces and answers queries."""
+        return f"http://127.0.0.1:{self._query}"
+
     def trace(self, trace: str) -> tuple[Span, ...]:
         """What its query API shows of a trace; nothing while it has not got it."""
         return tuple(span for found in self._get(f"/api/traces/{trace}").get("data") or () for span in _spans(found))
 
     def _get(self, path: str) -> dict[str, Any]:
-        document: dict[str, Any] = fetch(f"http://127.0.0.1:{self._query}{path}").json
+        document: dict[str, Any] = fetch(self.url + path).json
         return document
 
 

@@ -3,6 +3,7 @@
 Messages and service are the official ones of opentelemetry-proto.
 """
 
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 import grpc
+import trustme
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -44,16 +46,40 @@ class Span:
     resource: Mapping[str, Any]
 
 
-class Collector:
-    """A receiver on 127.0.0.1:`port`, from the start until `close`."""
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """The server's certificate, and the authority whose clients alone it takes; None for any client."""
 
-    def __init__(self, protocol: Literal["grpc", "http"] = "grpc") -> None:
+    certificate: trustme.LeafCert
+    clients: trustme.CA | None = None
+
+    def grpc(self) -> grpc.ServerCredentials:
+        chain = b"".join(pem.bytes() for pem in self.certificate.cert_chain_pems)
+        return grpc.ssl_server_credentials(
+            [(self.certificate.private_key_pem.bytes(), chain)],
+            self.clients.cert_pem.bytes() if self.clients else None,
+            self.clients is not None,
+        )
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.certificate.configure_cert(context)
+        if self.clients:
+            self.clients.configure_trust(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+class Collector:
+    """A receiver on 127.0.0.1:`port`, from the start until `close`; in the clear without `tls`."""
+
+    def __init__(self, protocol: Literal["grpc", "http"] = "grpc", tls: ServerTls | None = None) -> None:
         self.port: Final = free_port()
         self._spans: list[Span] = []
         self._headers: list[dict[str, str]] = []
         self._answering: Final = threading.Event()
         self._answering.set()
-        self._server = _Grpc(self) if protocol == "grpc" else _Http(self)
+        self._server = _Grpc(self, tls) if protocol == "grpc" else _Http(self, tls)
 
     def __enter__(self) -> Self:
         return self
@@ -113,11 +139,13 @@ def _tags(attributes: Any) -> dict[str, Any]:
 
 
 class _Grpc(TraceServiceServicer):
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: Collector, tls: ServerTls | None) -> None:
         self._collector = collector
         self._server = grpc.server(ThreadPoolExecutor(4))
         add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
-        assert self._server.add_insecure_port(f"127.0.0.1:{collector.port}") == collector.port
+        address = f"127.0.0.1:{collector.port}"
+        bound = self._server.add_secure_port(address, tls.grpc()) if tls else self._server.add_insecure_port(address)
+        assert bound == collector.port
         self._server.start()
 
     def Export(  # noqa: N802 - the service's own name
@@ -132,7 +160,7 @@ class _Grpc(TraceServiceServicer):
 
 
 class _Http:
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: Collector, tls: ServerTls | None) -> None:
         async def take(request: web.Request) -> web.Response:
             headers = {name.lower(): value for name, value in request.headers.items()}
             collector.received(ExportTraceServiceRequest.FromString(await request.read()), headers)
@@ -143,11 +171,11 @@ class _Http:
         application = web.Application()
         application.router.add_post(PATH, take)
         self._runner = web.AppRunner(application, access_log=None)
-        background().run(self._start(collector.port))
+        background().run(self._start(collector.port, tls.context() if tls else None))
 
-    async def _start(self, port: int) -> None:
+    async def _start(self, port: int, context: ssl.SSLContext | None) -> None:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        await web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context).start()
 
     def close(self) -> None:
         background().run(self._runner.cleanup())
