@@ -6,74 +6,15 @@ other; who owned a name or a default first keeps it. Time, files and Envoy are n
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
 
+from extproc.control.in_force import NOTHING, Admission, Admitted, Key, Report
 from extproc.core.offers import Document, Offer
-from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource
+from extproc.core.resources import Experiment, Kind, Model, PassThrough
+from extproc.core.units import Layer
 from extproc.errors import Problem
 
-Key = tuple[Kind, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A resource in force, and the origin that owns it."""
-
-    resource: Resource
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What is wrong with one resource (or, with no kind and no name, with a whole document).
-
-    `kept` is true when an earlier version of it stays in force.
-    """
-
-    origin: str
-    where: str
-    kind: Kind | None
-    name: str
-    problems: tuple[Problem, ...]
-    kept: bool = False
-
-    def __str__(self) -> str:
-        what = f"{self.kind.word} {self.name}".strip() if self.kind else ""
-        place = ": ".join(part for part in (self.origin, what or self.where) if part)
-        kept = " (its last good version stays in force)" if self.kept else ""
-        return f"{place}: {'; '.join(map(str, self.problems))}{kept}"
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """The resources in force and everything that was refused."""
-
-    admitted: Mapping[Key, Admitted]
-    reports: tuple[Report, ...] = ()
-
-    @property
-    def experiments(self) -> Iterator[Experiment]:
-        return (a.resource for a in self.admitted.values() if isinstance(a.resource, Experiment))
-
-    @property
-    def models(self) -> Mapping[str, Model]:
-        return {a.resource.name: a.resource for a in self.admitted.values() if isinstance(a.resource, Model)}
-
-    def pass_through(self, kind: Kind) -> Mapping[str, PassThrough]:
-        """Envoy's own resources of one kind, by name."""
-        return {
-            a.resource.name: a.resource
-            for a in self.admitted.values()
-            if isinstance(a.resource, PassThrough) and a.resource.kind is kind
-        }
-
-    def origin(self, kind: Kind, name: str) -> str:
-        return self.admitted[kind, name].origin
-
-
-NOTHING: Final = Admission(MappingProxyType({}))
+__all__ = ["NOTHING", "Admission", "Admitted", "Judge", "Key", "Report", "admit", "waits"]
 
 Judge = Callable[[PassThrough], Sequence[Problem]]
 
@@ -116,7 +57,7 @@ def admit(previous: Admission, documents: Iterable[Document], judge: Judge = lam
                 Report(offer.origin, offer.where, offer.kind, offer.name, offer.problems, bool(kept) or known)
             )
 
-    for conflict in (_cluster_conflicts, _default_conflicts):
+    for conflict in (_cluster_conflicts, _claim_conflicts):
         reports += conflict(previous, admitted)
     return Admission(MappingProxyType(admitted), tuple(reports))
 
@@ -127,8 +68,8 @@ def waits(admission: Admission) -> Iterator[Report]:
     clusters = admission.pass_through(Kind.CLUSTER)
     for experiment in admission.experiments:
         paths = {c.name: f"candidates[{i}].name" for i, c in enumerate(experiment.candidates)}
-        if experiment.mirror:
-            paths[experiment.mirror.name] = "mirror.name"
+        for i, mirror in enumerate(experiment.mirrors):
+            paths[mirror.name] = "mirror.name" if len(experiment.mirrors) == 1 else f"mirrors[{i}].name"
         problems = tuple(
             Problem(path, f"no Model defines {name!r} yet: the experiment runs without it until one does")
             for name, path in paths.items()
@@ -204,34 +145,63 @@ def _makes_cluster(admitted: Mapping[Key, Admitted], name: str) -> bool:
     return held is not None and isinstance(held.resource, Model) and bool(held.resource.endpoints)
 
 
-def _default_conflicts(previous: Admission, admitted: dict[Key, Admitted]) -> list[Report]:
-    """A default belongs to one experiment; who held it first keeps it, and the other keeps its last good version.
+def _claim_conflicts(previous: Admission, admitted: dict[Key, Admitted]) -> list[Report]:
+    """A default, or a slot of a layer, belongs to one experiment; who held it first keeps it.
 
-    Whoever gets its last good version back has its old default back too, also against those who reached for it just
-    now, so it takes several rounds until nobody has to give way.
+    The other keeps its last good version. Whoever gets that back has its old claims back too, also against those who
+    reached for them just now, so it takes several rounds until nobody has to give way.
     """
     reports = []
     while givers := _those_to_give_way(previous, admitted):
-        for key, default, owner in givers:
+        for key, problem in givers:
             held = admitted.pop(key)
             last = previous.admitted.get(key)
             if last is not None and last.resource != held.resource:
                 admitted[key] = last
-            message = (
-                f"{default!r} is the default of experiment {owner} already: stop that one first, or choose another"
-                " default"
-            )
-            reports.append(Report(held.origin, "", *key, (Problem("default", message),), kept=key in admitted))
+            reports.append(Report(held.origin, "", *key, (problem,), kept=key in admitted))
     return reports
 
 
-def _those_to_give_way(previous: Admission, admitted: Mapping[Key, Admitted]) -> list[tuple[Key, str, str]]:
-    """Each as its key, the default that it can't have, and the experiment that has it."""
-    held = {(k, a.resource.default) for k, a in previous.admitted.items() if isinstance(a.resource, Experiment)}
-    wanted = [(k, a.resource.default) for k, a in admitted.items() if isinstance(a.resource, Experiment)]
-    # Those who keep the default they had come first; among the others the order of the documents decides.
-    wanted.sort(key=lambda claim: claim not in held)
+def _those_to_give_way(previous: Admission, admitted: Mapping[Key, Admitted]) -> list[tuple[Key, Problem]]:
+    """Each as its key and what it can't have."""
+    held = {_claims(a.resource) for a in previous.admitted.values() if isinstance(a.resource, Experiment)}
+    wanted = [(key, a.resource) for key, a in admitted.items() if isinstance(a.resource, Experiment)]
+    # Those who keep what they had come first; among the others the order of the documents decides.
+    wanted.sort(key=lambda claim: _claims(claim[1]) not in held)
     owners: dict[str, str] = {}
-    return [
-        (k, default, owner) for k, default in wanted if default and (owner := owners.setdefault(default, k[1])) != k[1]
-    ]
+    layers: dict[str, list[Experiment]] = {}
+    givers = []
+    for key, experiment in wanted:
+        problem = _not_to_be_had(experiment, owners, layers)
+        if problem is not None:
+            givers.append((key, problem))
+            continue
+        owners[experiment.default] = experiment.name
+        if experiment.layer is not None:
+            layers.setdefault(experiment.layer.name, []).append(experiment)
+    return givers
+
+
+def _claims(experiment: Experiment) -> tuple[str, str, Layer | None]:
+    return experiment.name, experiment.default, experiment.layer
+
+
+def _not_to_be_had(
+    experiment: Experiment, owners: Mapping[str, str], layers: Mapping[str, list[Experiment]]
+) -> Problem | None:
+    default, layer = experiment.default, experiment.layer
+    if default and default in owners:
+        owner = owners[default]
+        message = (
+            f"{default!r} is the default of experiment {owner} already: stop that one first, or choose another default"
+        )
+        return Problem("default", message)
+    for other in layers.get(layer.name, ()) if layer else ():
+        if layer and other.layer and layer.overlaps(other.layer):
+            message = (
+                f"slots {layer.first_slot} to {layer.last_slot} of layer {layer.name!r} overlap with those of"
+                f" experiment {other.name} ({other.layer.first_slot} to {other.layer.last_slot}): give"
+                f" {experiment.name} slots that are free"
+            )
+            return Problem("layer", message)
+    return None

@@ -4,7 +4,7 @@ Must stay true: an event is a change that a person would want to know of at nigh
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -12,22 +12,27 @@ from typing import Final
 from extproc.control.status import ExperimentState, ExperimentStatus
 
 KEPT: Final = 20  # events of one experiment
+WORSE: Final = frozenset({"candidate_down", "mirror_down", "degraded", "pending", "rejected"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. `event` is a word of a fixed set, `detail` is for people; `at` is UTC."""
+    """One thing that happened. `event` is a word of a fixed set, `detail` is for people; `at` is UTC.
+
+    `worse`: than it was before, so that somebody may have to look.
+    """
 
     at: datetime
     event: str
     detail: str
+    worse: bool = False
 
 
 @dataclass(slots=True)
 class Chronicle:
     """The last events of every experiment, and how each was last seen."""
 
-    _seen: Mapping[str, ExperimentStatus] = field(default_factory=dict)
+    _seen: dict[str, ExperimentStatus] = field(default_factory=dict)
     _events: dict[str, deque[Event]] = field(default_factory=dict)
 
     def of(self, name: str) -> tuple[Event, ...]:
@@ -38,17 +43,21 @@ class Chronicle:
         """An experiment is listed no more."""
         self._events.pop(name, None)
 
-    def note(self, now: Iterable[ExperimentStatus], at: datetime) -> list[tuple[str, Event]]:
-        """Take note of how things are; returns what is new."""
-        seen = {status.name: status for status in now}
+    def note(self, others: Mapping[str, ExperimentStatus | None], at: datetime) -> list[tuple[str, Event]]:
+        """Take note of how some are now, None for one that is no more; returns what is new, in the order of names."""
         fresh = [
-            (name, Event(at, event, detail))
-            for name in sorted({*seen, *self._seen})
-            for event, detail in changes(self._seen.get(name), seen.get(name))
+            # What is new has to wait for Envoy at first, and is no worse for that.
+            (name, Event(at, event, detail, event in WORSE and (event != "pending" or name in self._seen)))
+            for name, status in sorted(others.items())
+            for event, detail in changes(self._seen.get(name), status)
         ]
         for name, event in fresh:
             self._events.setdefault(name, deque(maxlen=KEPT)).append(event)
-        self._seen = seen
+        for name, status in others.items():
+            if status is None:
+                self._seen.pop(name, None)
+            else:
+                self._seen[name] = status
         return fresh
 
 

@@ -5,15 +5,15 @@ and what was refused changed nothing. One change at a time. The store is the API
 one Document, whose origin is `api`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
 
+from extproc.control.in_force import Admission
 from extproc.control.plane import Plane
-from extproc.control.status import statuses
-from extproc.control.store import Action, Revision, Store
+from extproc.control.store import Action, Change, Revision, Store
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Experiment, Kind, WhenUnavailable
 from extproc.errors import Conflict, Problem, StaleRevision, UnknownExperiment
@@ -65,10 +65,14 @@ class Lifecycle:
         self._now = now
         self._retention = retention
         self._current: dict[str, Revision] = dict(store.current())
+        # What is derived from it, kept in step: ten thousand experiments are not gone through for a change of one.
+        self._numbers = {name: revision.number for name, revision in self._current.items()}
+        self._offers = {name: _offer(revision.spec) for name, revision in self._current.items() if _runs(revision)}
+        self._observed: Admission | None = None  # whose changes by files are all recorded
 
     def resume(self) -> None:
         """Offer what ran when this process last ended."""
-        self._plane.offer(API, [self._document()], self._revisions())
+        self._plane.offer(API, [self._document()], dict(self._numbers))
 
     def start(self, experiment: Experiment, author: Author, expected: int | None = None) -> Draft | Unchanged:
         """Start an experiment, or update the one of that name; `expected` is the revision the caller has seen."""
@@ -106,10 +110,13 @@ class Lifecycle:
 
     def observe(self) -> list[Draft]:
         """What the files have changed since it was last recorded: their changes are revisions too."""
+        admission = self._plane.state.admission
+        if admission is self._observed:
+            return []
         held = {
-            key[1]: admitted
-            for key, admitted in self._plane.state.admission.admitted.items()
-            if key[0] is Kind.EXPERIMENT and admitted.origin != API
+            name: admitted
+            for name in admission.experiment_names
+            if (admitted := admission.admitted[Kind.EXPERIMENT, name]).origin != API
         }
         drafts = []
         for name, admitted in held.items():
@@ -123,28 +130,33 @@ class Lifecycle:
         for name, current in self._current.items():
             if name not in held and current.source != API and current.action is not Action.STOPPED:
                 drafts.append(Draft(name, Action.STOPPED, current.spec, current.source, Author()))
-        return drafts
+        if not drafts:
+            self._observed = admission
+        return sorted(drafts, key=lambda draft: draft.name)
 
     def record(self, draft: Draft) -> Revision:
         """Write a change to disk. Raises StoreUnwritable, and then nothing has changed."""
-        author = draft.author
-        return self._store.record(
-            draft.name,
-            draft.action,
-            draft.spec,
-            source=draft.source,
-            caller=author.caller,
-            why=author.why,
-            at=self._now(),
-        )
+        (revision,) = self.record_all([draft])
+        return revision
 
-    def apply(self, revision: Revision) -> None:
+    def record_all(self, drafts: Sequence[Draft]) -> tuple[Revision, ...]:
+        """Write changes to disk, all or none. Raises StoreUnwritable, and then nothing has changed."""
+        changes = [Change(d.name, d.action, d.spec, d.source, d.author.caller, d.author.why) for d in drafts]
+        return self._store.record_all(changes, self._now())
+
+    def apply(self, *revisions: Revision) -> None:
         """Put in force what is on disk."""
-        self._current[revision.name] = revision
-        if revision.source == API:
-            self._plane.offer(API, [self._document()], self._revisions())
+        for revision in revisions:
+            self._current[revision.name] = revision
+            self._numbers[revision.name] = revision.number
+            if _runs(revision):
+                self._offers[revision.name] = _offer(revision.spec)
+            else:
+                self._offers.pop(revision.name, None)
+        if any(revision.source == API for revision in revisions):
+            self._plane.offer(API, [self._document()], dict(self._numbers))
         else:
-            self._plane.recorded(self._revisions())
+            self._plane.recorded(dict(self._numbers))
 
     def history(self, name: str) -> tuple[Revision, ...]:
         """Every revision of an experiment, oldest first; none for a name that is not known. May block."""
@@ -170,7 +182,7 @@ class Lifecycle:
 
     def drop(self, name: str) -> None:
         """List no more what was forgotten."""
-        del self._current[name]
+        del self._current[name], self._numbers[name]
         self._plane.chronicle.forget(name)
 
     def _judged(self, experiment: Experiment, action: Action, author: Author) -> Draft:
@@ -180,13 +192,8 @@ class Lifecycle:
 
     def _document(self, other: Experiment | None = None) -> Document:
         """What the API offers; `other` instead of the one of its name."""
-        specs = {name: revision.spec for name, revision in self._current.items() if _runs(revision)}
-        if other is not None:
-            specs[other.name] = other
-        return Document(API, tuple(Offer(API, "", Kind.EXPERIMENT, n, s) for n, s in specs.items()))
-
-    def _revisions(self) -> dict[str, int]:
-        return {name: revision.number for name, revision in self._current.items()}
+        offers = {**self._offers, other.name: _offer(other)} if other is not None else self._offers
+        return Document(API, tuple(offers.values()))
 
     def _known(self, name: str) -> Revision:
         current = self._current.get(name)
@@ -196,7 +203,7 @@ class Lifecycle:
 
     def unknown(self, name: str) -> UnknownExperiment:
         """The error for a name that nothing is known by."""
-        known = {s.name for s in statuses(self._plane.state)} | self._current.keys()
+        known = self._plane.statuses.keys() | self._current.keys()
         close = get_close_matches(name, sorted(known), n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else "`extproc experiment list` lists them all"
         return UnknownExperiment(f"no experiment is called {name!r}: {hint}")
@@ -236,3 +243,7 @@ class Lifecycle:
 def _runs(revision: Revision) -> bool:
     """Whether the API runs it. What a file ran may be gone already, before that is recorded."""
     return revision.source == API and revision.action is not Action.STOPPED
+
+
+def _offer(spec: Experiment) -> Offer:
+    return Offer(API, "", Kind.EXPERIMENT, spec.name, spec)

@@ -1,7 +1,7 @@
 """The single writer: takes each event in turn, keeps the State, publishes the Table, says when Envoy needs building.
 
 Synchronous and called from one thread only. Must stay true: a Table is published before Envoy is told of a change, so
-a new weight counts at once; and what is published is always derived from one State, never patched.
+a new weight counts at once; and what is published, patch after patch, is what would be derived from the State anew.
 """
 
 import logging
@@ -11,13 +11,15 @@ from datetime import datetime
 from typing import Final
 
 from extproc.control import state as reducer
-from extproc.control.admission import Admission, Judge, admit
+from extproc.control.admission import Admission, Judge
+from extproc.control.derived import Derived
 from extproc.control.events import Chronicle
 from extproc.control.health import HealthView
+from extproc.control.readmission import readmit
 from extproc.control.state import State
-from extproc.control.status import statuses
+from extproc.control.status import ExperimentStatus
 from extproc.core.offers import Document
-from extproc.core.table import Table
+from extproc.core.table import Patch, Table
 from extproc.xds.snapshot import Snapshot
 from extproc.xds.world import World
 
@@ -30,11 +32,11 @@ REMEMBERED: Final = 16  # snapshots on their way to Envoy; it answers within one
 class Outlets:
     """What the plane drives.
 
-    `publish` takes each new Table, `stale` is called when Envoy's configuration has to be built, `now` is the time in
-    UTC.
+    `publish` takes what is other in each new Table (`Plane.table`), `stale` is called when Envoy's configuration has to
+    be built, `now` is the time in UTC.
     """
 
-    publish: Callable[[Table], None]
+    publish: Callable[[Patch], None]
     stale: Callable[[], None]
     now: Callable[[], datetime]
 
@@ -51,8 +53,18 @@ class Plane:
         self._outlets = outlets
         self._built: list[tuple[Snapshot, Admission]] = []
         self._reported: frozenset[str] = frozenset()
-        self._table: Table | None = None
+        self._derived = Derived()
         self._watchers: list[Callable[[], None]] = []
+
+    @property
+    def table(self) -> Table:
+        """The table that was published last, as a whole."""
+        return self._derived.table
+
+    @property
+    def statuses(self) -> Mapping[str, ExperimentStatus]:
+        """How every experiment is now, by name; `status.statuses` of the State."""
+        return self._derived.statuses
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Call `watcher` after each event, when all that follows from it is done."""
@@ -60,8 +72,10 @@ class Plane:
 
     def offer(self, source: str, documents: Iterable[Document], revisions: Mapping[str, int] | None = None) -> None:
         """One source offers something else; `revisions` holds the experiments' current ones, where they changed."""
+        before = self._all()
         self._documents[source] = tuple(documents)
-        self._become(reducer.offered(self.state, self._all(), self._judge, revisions))
+        admission = readmit(self.state.admission, before, self._all(), self._judge)
+        self._become(reducer.admitted(self.state, admission, revisions))
 
     def recorded(self, revisions: Mapping[str, int]) -> None:
         """These are the experiments' current revisions."""
@@ -69,7 +83,7 @@ class Plane:
 
     def rehearse(self, source: str, documents: Iterable[Document]) -> Admission:
         """What admission would say if one source offered this; changes nothing."""
-        return admit(self.state.admission, self._all({source: tuple(documents)}), self._judge)
+        return readmit(self.state.admission, self._all(), self._all({source: tuple(documents)}), self._judge)
 
     def saw(self, health: HealthView | None) -> None:
         """Envoy's view of its clusters has changed."""
@@ -82,6 +96,13 @@ class Plane:
     def built(self, snapshot: Snapshot, effective: Admission) -> None:
         """This snapshot, built from `effective`, is about to be published."""
         self._built = [*self._built[-REMEMBERED:], (snapshot, effective)]
+
+    def connected(self, is_connected: bool) -> None:
+        """The first Envoy has connected, or the last one has gone: all experiments', and so one log line."""
+        if not is_connected:
+            waiting = len(self.state.effective.experiment_names)
+            log.warning("no Envoy is connected: %d experiment(s) wait for one", waiting)
+        self._become(reducer.connected(self.state, is_connected), quietly=True)
 
     def accepted(self, snapshot: Snapshot, decided: frozenset[str]) -> None:
         """An Envoy runs this snapshot; `decided` are the decided routes that every connected Envoy knows."""
@@ -102,13 +123,12 @@ class Plane:
     def _effective(self, snapshot: Snapshot) -> Admission | None:
         return next((effective for built, effective in self._built if built is snapshot), None)
 
-    def _become(self, new: State) -> None:
+    def _become(self, new: State, *, quietly: bool = False) -> None:
         old, self.state = self.state, new
-        table = new.table()
-        if table != self._table:
-            self._table = table
-            self._outlets.publish(table)
-        self._tell(new)
+        patch = self._derived.follow(new)
+        if patch.set or patch.removed:
+            self._outlets.publish(patch)
+        self._tell(old, new, quietly)
         if (new.admission, new.refusals, new.health, new.started) != (
             old.admission,
             old.refusals,
@@ -119,12 +139,16 @@ class Plane:
         for watcher in self._watchers:
             watcher()
 
-    def _tell(self, new: State) -> None:
-        """One log line for each problem that is new and each event of an experiment."""
-        reports = frozenset(str(report) for report in new.reports)
-        for report in sorted(reports - self._reported):
-            log.warning("refused: %s", report)
-        self._reported = reports
-        for name, event in self.chronicle.note(statuses(new), self._outlets.now()):
+    def _tell(self, old: State, new: State, quietly: bool) -> None:
+        """One log line for each problem that is new and each event of an experiment, for those not if `quietly`."""
+        if new.reports != old.reports:
+            reports = frozenset(str(report) for report in new.reports)
+            for report in sorted(reports - self._reported):
+                log.warning("refused: %s", report)
+            self._reported = reports
+        for name, event in self.chronicle.note(self._derived.tell(), self._outlets.now()):
+            if quietly:
+                continue
             parts = {"experiment": name, "event": event.event, "detail": event.detail}
-            log.info("experiment %s: %s: %s", name, event.event, event.detail, extra=parts)
+            level = logging.WARNING if event.worse else logging.INFO
+            log.log(level, "experiment %s: %s: %s", name, event.event, event.detail, extra=parts)

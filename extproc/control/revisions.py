@@ -41,3 +41,19 @@ class Revision:
             raise ValueError(f"revision {self.number} of {self.name} holds the spec of {self.spec.name}")
         if self.at.utcoffset() != timedelta():
             raise ValueError(f"revision {self.number} of {self.name} was made at {self.at}: that is not in UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that is accepted and not yet recorded: a revision without its number and time."""
+
+    name: str
+    action: Action
+    spec: Experiment
+    source: str
+    caller: str = ""
+    why: str = ""
+
+    def numbered(self, number: int, at: datetime) -> Revision:
+        """The revision that it becomes; `at` is in UTC."""
+        return Revision(self.name, number, self.action, self.spec, self.source, self.caller, self.why, at)

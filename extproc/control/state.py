@@ -8,15 +8,19 @@ true: what Envoy refused is set aside alone, at its last accepted version, until
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
 from typing import Final
 
 from extproc import names
 from extproc.control.admission import NOTHING, Admission, Admitted, Judge, Key, Report, admit
 from extproc.control.health import HealthView, has_hosts
 from extproc.core.offers import Document
-from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource, WhenUnavailable
-from extproc.core.table import Table, compile_table
+from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource
+from extproc.core.table import Entry, Table, compile_experiment, compile_table
+from extproc.core.table import Key as TableKey
 from extproc.errors import Problem
+from extproc.wire.hashing import hash64
 from extproc.xds.world import World
 
 # What of each xDS type follows from users' resources.
@@ -34,7 +38,16 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+class Link(Enum):
+    """How far Envoy is; of several, the one that is furthest."""
+
+    NEVER = "none has connected yet"
+    GONE = "none is connected any more"
+    CONNECTED = "one is connected, and has accepted nothing yet"
+    RUNS = "one is connected and runs what it accepted last"
+
+
+@dataclass(frozen=True)  # and not slotted: what follows from it is worked out once, when it is asked for
 class State:
     """`admission` is what the sources want; `refusals` is what of it Envoy refused; `running` is what Envoy last took.
 
@@ -52,32 +65,25 @@ class State:
     started: frozenset[str] = frozenset()
     revisions: Mapping[str, int] = field(default_factory=dict)
     complaint: str = ""
+    envoy: Link = Link.NEVER
 
-    @property
+    @cached_property
     def effective(self) -> Admission:
         """What Envoy shall run: the admitted resources, each refused one at the version that Envoy runs, if any."""
-        waiting = self.waiting
-        if not self.refusals and not waiting:
-            return self.admission
-        held: dict[Key, Admitted] = {}
-        for key, offered in self.admission.admitted.items():
-            if key[0] is Kind.EXPERIMENT and key[1] in waiting:
-                continue
-            if key not in self.refusals:
-                held[key] = offered
-            elif key in self.running and self.running[key].resource != self.refusals[key].resource:
-                held[key] = self.running[key]
-        return Admission(held, self.reports)
+        held: dict[Key, Admitted | None] = {}
+        for key, refusal in self.refusals.items():
+            running = self.running.get(key)
+            held[key] = running if running is not None and running.resource != refusal.resource else None
+        held |= {(Kind.EXPERIMENT, name): None for name in self.waiting}
+        return self.admission.amended(held, self.reports) if held else self.admission
 
-    @property
+    @cached_property
     def waiting(self) -> Mapping[str, tuple[str, ...]]:
         """The experiments that refuse to start (REJECT), each with its candidates that are not ready."""
         return {
-            experiment.name: missing
-            for experiment in self.admission.experiments
-            if experiment.name not in self.started
-            and experiment.when_unavailable is WhenUnavailable.REJECT
-            and (missing := self.missing(experiment))
+            name: missing
+            for name, experiment in self.admission.reluctant.items()
+            if name not in self.started and (missing := self.missing(experiment))
         }
 
     def missing(self, experiment: Experiment) -> tuple[str, ...]:
@@ -88,7 +94,7 @@ class State:
             if not any(usable(self.admission, self.health, c.name, protocol) for protocol in names.PROTOCOLS)
         )
 
-    @property
+    @cached_property
     def reports(self) -> tuple[Report, ...]:
         """Everything that was refused, by us, by its own policy or by Envoy."""
         return self.admission.reports + self._reluctant + self._refused
@@ -143,6 +149,22 @@ class State:
             lambda model, protocol: usable(now, self.health, model, protocol),
             self.decided,
             self.revisions,
+            hash64,
+        )
+
+    def entries(self, name: str) -> dict[TableKey, Entry]:
+        """What the Table holds of one experiment; nothing for one that does not run."""
+        now = self.effective
+        experiment = now.experiments_by_name.get(name)
+        if experiment is None:
+            return {}
+        return compile_experiment(
+            experiment,
+            now.models,
+            lambda model, protocol: usable(now, self.health, model, protocol),
+            self.decided,
+            self.revisions.get(name, 0),
+            hash64,
         )
 
 
@@ -168,7 +190,11 @@ def offered(
     state: State, documents: Iterable[Document], judge: Judge, revisions: Mapping[str, int] | None = None
 ) -> State:
     """The sources offer something else; `revisions` where they are others too."""
-    admission = admit(state.admission, documents, judge)
+    return admitted(state, admit(state.admission, documents, judge), revisions)
+
+
+def admitted(state: State, admission: Admission, revisions: Mapping[str, int] | None = None) -> State:
+    """Something else is admitted; `revisions` where they are others too."""
     refusals = {
         key: refusal
         for key, refusal in state.refusals.items()
@@ -185,7 +211,17 @@ def healthy(state: State, health: HealthView | None) -> State:
 
 def accepted(state: State, effective: Admission, decided: frozenset[str]) -> State:
     """Envoy runs what `effective` was when its snapshot was built."""
-    return replace(state, running=dict(effective.admitted), decided=decided, complaint="")
+    return replace(state, running=effective.admitted, decided=decided, complaint="", envoy=Link.RUNS)
+
+
+def connected(state: State, is_connected: bool) -> State:
+    """The first Envoy has connected, or the last one has gone.
+
+    What it ran stays the basis of every decision: an Envoy that is cut off from here goes on, and may ask all the same.
+    """
+    if not is_connected:
+        return replace(state, envoy=Link.NEVER if state.envoy is Link.NEVER else Link.GONE)
+    return replace(state, envoy=Link.RUNS if state.envoy is Link.RUNS else Link.CONNECTED)
 
 
 def refused(state: State, effective: Admission, type_url: str, message: str) -> State:
@@ -216,9 +252,8 @@ def refused(state: State, effective: Admission, type_url: str, message: str) -> 
 
 def _start(state: State) -> State:
     """Those that need not wait, or wait no more, have started; those that are gone may have to wait again."""
-    waiting = state.waiting
-    started = frozenset(e.name for e in state.admission.experiments if e.name not in waiting)
-    return replace(state, started=started)
+    started = state.admission.experiment_names
+    return replace(state, started=started - state.waiting.keys() if state.waiting else started)
 
 
 def _names(message: str, name: str) -> bool:

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from extproc import names
 from extproc.control.admission import Admission, Report
-from extproc.control.state import State, usable
-from extproc.core.availability import shares
+from extproc.control.state import Link, State, usable
+from extproc.core.availability import Shares, shares
 from extproc.core.resources import Experiment, Kind, Model
 from extproc.core.tokens import served_as, token
 
@@ -75,19 +75,29 @@ class ModelStatus:
 
 def statuses(state: State) -> Iterator[ExperimentStatus]:
     """Every experiment that runs, waits, or was refused, in the order of their names."""
+    reports = reports_by_name(state)
+    for name in sorted(state.effective.experiment_names | reports.keys()):
+        found = status(state, name, reports.get(name, ()))
+        if found is not None:
+            yield found
+
+
+def status(state: State, name: str, about: tuple[Report, ...]) -> ExperimentStatus | None:
+    """One experiment; `about` are the reports about it. None when nothing is known of that name."""
     now = state.effective
-    models = now.models  # made once: this runs at every event, for every experiment
-    reports: dict[str, list[Report]] = {}
+    experiment = now.experiments_by_name.get(name)
+    if experiment is not None:
+        return _running(state, now, now.models, experiment, about)
+    return _rejected(name, about) if about else None
+
+
+def reports_by_name(state: State) -> Mapping[str, tuple[Report, ...]]:
+    """What was refused of each experiment."""
+    found: dict[str, tuple[Report, ...]] = {}
     for report in state.reports:
         if report.kind is Kind.EXPERIMENT and report.name:
-            reports.setdefault(report.name, []).append(report)
-    running = {experiment.name: experiment for experiment in now.experiments}
-    for name in sorted({*running, *reports}):
-        about = tuple(reports.get(name, ()))
-        if name in running:
-            yield _running(state, now, models, running[name], about)
-        else:
-            yield _rejected(name, about)
+            found[report.name] = (*found.get(report.name, ()), report)
+    return found
 
 
 def model_statuses(state: State) -> Iterator[ModelStatus]:
@@ -130,7 +140,8 @@ def _running(
     held = state.running.get((Kind.EXPERIMENT, experiment.name))
     missing = [c.name for c in candidates if not c.ready]
     mirror_ready = mirror is None or mirror.ready
-    state_now, reason = _judge(experiment, effect.narrowed, missing, mirror, known, state.complaint)
+    runs_it = held is not None and held.resource == experiment
+    state_now, reason = _absent(state, experiment.name, runs_it) or _judge(effect, candidates, mirror, known, state)
     if missing or not mirror_ready:
         reason += _why(models, [*missing, *([] if mirror is None or mirror.ready else [mirror.name])])
     return ExperimentStatus(
@@ -138,7 +149,7 @@ def _running(
         state_now,
         reason,
         now.origin(Kind.EXPERIMENT, experiment.name),
-        known and held is not None and held.resource == experiment,
+        known and runs_it and state.envoy is Link.RUNS,
         not missing,
         mirror_ready,
         candidates,
@@ -148,19 +159,28 @@ def _running(
     )
 
 
+def _absent(state: State, experiment: str, runs_it: bool) -> tuple[ExperimentState, str] | None:
+    """What is said while no Envoy is connected, whatever else there is to say; None while one is."""
+    match state.envoy:
+        case Link.NEVER:
+            return ExperimentState.PENDING, "waiting for Envoy to connect"
+        case Link.GONE:
+            last = f"revision {state.revisions.get(experiment, '?')}" if runs_it else "an earlier version"
+            return ExperimentState.PENDING, f"no Envoy is connected; the last one ran {last}"
+    return None
+
+
 def _judge(
-    experiment: Experiment,
-    narrowed: bool,
-    missing: list[str],
-    mirror: MirrorStatus | None,
-    known: bool,
-    complaint: str,
+    effect: Shares, candidates: tuple[CandidateStatus, ...], mirror: MirrorStatus | None, known: bool, state: State
 ) -> tuple[ExperimentState, str]:
-    if narrowed:
-        alone = f"; {experiment.default} answers alone" if experiment.default else ""
-        return ExperimentState.PENDING, f"waiting for {_and(missing)}{alone}"
-    if not known:
-        said = f": {complaint}" if complaint else ""
+    missing = [c.name for c in candidates if not c.ready]
+    if effect.narrowed:
+        ready = {c.name for c in candidates if c.ready}
+        answering = [name for name, _ in effect.weighted if name in ready]
+        who = f"{_and(answering)} {'answer' if answering[1:] else 'answers'} alone" if answering else "nobody answers"
+        return ExperimentState.PENDING, f"waiting for {_and(missing)}; {who}"
+    if not known or state.envoy is not Link.RUNS:
+        said = f": {state.complaint}" if state.complaint else ""
         return ExperimentState.PENDING, f"waiting for Envoy to accept the routes{said}"
     if missing:
         return ExperimentState.DEGRADED, f"running without {_and(missing)}"

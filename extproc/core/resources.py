@@ -39,6 +39,9 @@ class Kind(Enum):
     CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
     ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
+    # Members are singletons. Enum's own hash is a call into Python, for each of 40,000 keys that are looked up.
+    __hash__ = object.__hash__
+
     @property
     def word(self) -> str:
         """How a message for a user names the type."""
@@ -84,6 +87,9 @@ class Model:
     grpc_cluster: str = ""
     served_name: str = ""
     readiness: Readiness = field(default_factory=Readiness)
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # of two of one name only one is in force
 
     def __post_init__(self) -> None:
         if not self.served_name:
@@ -155,6 +161,9 @@ class Experiment:
     overrides: tuple[Override, ...] = ()
     layer: Layer | None = None
     mirrors: tuple[Mirror, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # and not of two thousand candidates
 
     def __post_init__(self) -> None:
         if self.mirrors:

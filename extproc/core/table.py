@@ -4,8 +4,8 @@ A Table is immutable; publishing one is a single reference assignment. A decisio
 has serialised for it; the empty label changes nothing and leaves the request to Envoy's own split.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -70,6 +70,23 @@ class Units:
     held: Decision
     missing: Decision | None
 
+    def decisions(self) -> Iterator[Decision]:
+        """Every decision that can be taken for a unit."""
+        yield from (*self.assigned, *self.overrides.values(), self.outside, self.held)
+        if self.missing:
+            yield self.missing
+
+    def mapped(self, other: Callable[[Decision], Decision]) -> "Units":
+        """The same with other decisions."""
+        return replace(
+            self,
+            assigned=tuple(map(other, self.assigned)),
+            overrides={unit: other(decision) for unit, decision in self.overrides.items()},
+            outside=other(self.outside),
+            held=other(self.held),
+            missing=self.missing and other(self.missing),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -80,6 +97,22 @@ class Entry:
     stale: tuple[Decision, ...]
     sticky: Mapping[str, Decision]
     units: Units | None = None
+
+    def decisions(self) -> Iterator[Decision]:
+        """Every decision that can be taken."""
+        yield from (*self.afresh, *self.stale, *self.sticky.values())
+        if self.units:
+            yield from self.units.decisions()
+
+    def mapped(self, other: Callable[[Decision], Decision]) -> "Entry":
+        """The same with other decisions."""
+        return replace(
+            self,
+            afresh=tuple(map(other, self.afresh)),
+            stale=tuple(map(other, self.stale)),
+            sticky={token: other(decision) for token, decision in self.sticky.items()},
+            units=self.units and self.units.mapped(other),
+        )
 
 
 Key = tuple[str, names.Protocol]  # an experiment's name, and how a request speaks

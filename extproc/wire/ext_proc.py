@@ -5,15 +5,16 @@ answering a request builds no message. Messages: envoy/service/ext_proc/v3/exter
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Final, Literal, NamedTuple, cast
 
 from google.protobuf.message import DecodeError
 
-from extproc.core.table import EMPTY, Decision, Outcome, Table
+from extproc.core.table import EMPTY, Decision, Key, Outcome, Patch, Table
 from extproc.errors import ExtprocError
-from extproc.names import EXT_PROC_FILTER, LABEL_HEADER, METADATA, ROUTE_HEADER, ROUTE_NAME_ATTRIBUTE
+from extproc.names import EXT_PROC_FILTER, LABEL_HEADER, METADATA, PROTOCOLS, ROUTE_HEADER, ROUTE_NAME_ATTRIBUTE
 from extproc.wire.pb.extproc.slim import ext_proc_pb2 as pb
+from extproc.wire.units import unit_of
 
 Phase = Literal[
     "request_headers", "response_headers", "request_body", "response_body", "request_trailers", "response_trailers"
@@ -32,11 +33,13 @@ class ProcessingRequest(NamedTuple):
     `phase` is None for a message of none of the six phases. `route_name` and `headers` are filled for the phase
     `request_headers` alone, `route_name` from the attribute `xds.route_name`, empty where Envoy sent none. `headers`
     holds those of READ_HEADERS that were sent; names in lower case, several values of one name joined with a comma.
+    `unit` is what the experiment assigns, where it assigns units and the request carries one.
     """
 
     phase: Phase | None
     route_name: str
     headers: Mapping[str, str]
+    unit: bytes = b""
 
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -52,8 +55,10 @@ def read(message: bytes) -> ProcessingRequest:
     if phase != "request_headers":
         return ProcessingRequest(phase, "", _NO_HEADERS)
     # Indexing a protobuf map of messages makes a missing entry, so an absent attribute reads as "".
-    route_name = request.attributes[EXT_PROC_FILTER].fields[ROUTE_NAME_ATTRIBUTE].string_value
-    return ProcessingRequest(phase, route_name, _headers(request.request_headers.headers.headers))
+    fields = request.attributes[EXT_PROC_FILTER].fields
+    route_name = fields[ROUTE_NAME_ATTRIBUTE].string_value.decode("latin-1")
+    unit = unit_of(fields) if len(fields) > 1 else b""
+    return ProcessingRequest(phase, route_name, _headers(request.request_headers.headers.headers), unit)
 
 
 def _headers(sent: Iterable[pb.HeaderValue]) -> dict[str, str]:
@@ -94,14 +99,21 @@ def _decided(label: str) -> bytes:
 
 def replies(table: Table) -> Mapping[str, bytes]:
     """The answer to `request_headers` for each decision of `table`, by its label."""
-    decisions = (d for e in table.entries.values() for d in (*e.afresh, *e.stale, *e.sticky.values()))
-    labels = {decision.label for decision in decisions if decision.label}
-    return {"": NEUTRAL["request_headers"], **{label: _decided(label) for label in sorted(labels)}}
+    return {
+        "": NEUTRAL["request_headers"],
+        **{label: _decided(label) for label in sorted(_labels(table, table.entries))},
+    }
+
+
+def _labels(table: Table, keys: Iterable[Key]) -> set[str]:
+    """Every label that the entries of `keys` tell; those that are not in `table` have none."""
+    entries = [table.entries[key] for key in keys if key in table.entries]
+    return {decision.label for entry in entries for decision in entry.decisions() if decision.label}
 
 
 def _outcome(outcome: Outcome) -> bytes:
     response = pb.ProcessingResponse()
-    response.dynamic_metadata.fields[METADATA].struct_value.fields["outcome"].string_value = outcome
+    response.dynamic_metadata.fields[METADATA].struct_value.fields["outcome"].string_value = outcome.encode()
     return response.SerializeToString()
 
 
@@ -123,9 +135,22 @@ class Published:
 
     table: Table = EMPTY
     replies: Mapping[str, bytes] = field(init=False)
+    serialised: InitVar[Mapping[str, bytes] | None] = None  # the replies, where they are known already
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "replies", replies(self.table))
+    def __post_init__(self, serialised: Mapping[str, bytes] | None) -> None:
+        object.__setattr__(self, "replies", replies(self.table) if serialised is None else serialised)
+
+    def patched(self, patch: Patch) -> "Published":
+        """What `patch` makes of it: equal to a Published of the patched table, and serialised where it is other."""
+        table = self.table.patched(patch)
+        # A label is told by both protocols of its experiment, so it is gone only when neither tells it any more.
+        touched = {experiment for experiment, _ in (*patch.set, *patch.removed)}
+        keys = [(experiment, protocol) for experiment in touched for protocol in PROTOCOLS]
+        before, after = _labels(self.table, keys), _labels(table, keys)
+        serialised = {**self.replies, **{label: _decided(label) for label in sorted(after - before)}}
+        for label in before - after:
+            del serialised[label]
+        return Published(table, serialised)
 
     def reply(self, decision: Decision, *, traced: bool = False) -> bytes:
         """The answer to `request_headers` that tells Envoy of `decision`.

@@ -4,12 +4,11 @@
 status, since Envoy translates its own answers.
 """
 
-from functools import cache
 from typing import Final
 
 from extproc import names
 from extproc.names import Protocol
-from extproc.xds.encode import Encoded, Json, once, typed
+from extproc.xds.encode import Json, typed
 from extproc.xds.model_routes import MODELS_PATH
 
 _HEADER: Final = f"%REQ({names.MODEL_HEADER})%"
@@ -34,11 +33,24 @@ def unknown_in_header() -> Json:
     return _answer("unknown-model", {"prefix": "/"}, 404, _unknown(_HEADER))
 
 
-@cache  # it ends every endpoint's list
-def unknown_in_path() -> Encoded:
+def unknown_in_path() -> Json:
     """404 for a path `/v2/models/<name>…` that names no endpoint."""
     match = {"safe_regex": {"regex": f"{MODELS_PATH}[^/]+(/.*)?"}}
-    return once("envoy.config.route.v3.Route", _answer("unknown-model", match, 404, _unknown(_SEGMENT), _CEL))
+    return _answer("unknown-model", match, 404, _unknown(_SEGMENT), _CEL)
+
+
+def no_route() -> Json:
+    """A connection manager's `local_reply_config`: what is said where a look-up has ended in a list without a match.
+
+    That is a path whose model's name only begins like an endpoint's. Said once: at the end of every endpoint's list,
+    the expression in it took Envoy longer than all its other routes.
+    """
+    mapper = {
+        # https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage: no route matched
+        "filter": {"response_flag_filter": {"flags": ["NR"]}},
+        "body_format_override": _body_format({**_unknown(_SEGMENT), "code": 404}, _CEL),
+    }
+    return {"mappers": [mapper]}
 
 
 def nothing_here() -> Json:
@@ -73,10 +85,14 @@ def _answer(name: str, match: Json, status: int, body: Json, *formatters: Json) 
         "match": match,
         "direct_response": {
             "status": status,
-            "body_format": {
-                "json_format": {**body, "code": status},
-                "content_type": "application/json",
-                **({"formatters": list(formatters)} if formatters else {}),
-            },
+            "body_format": _body_format({**body, "code": status}, *formatters),
         },
+    }
+
+
+def _body_format(body: Json, *formatters: Json) -> Json:
+    return {
+        "json_format": body,
+        "content_type": "application/json",
+        **({"formatters": list(formatters)} if formatters else {}),
     }

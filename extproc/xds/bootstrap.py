@@ -7,13 +7,18 @@ got, and comes back within a second.
 from typing import Final
 
 from extproc import names
-from extproc.xds.clusters import HTTP2, PROMPT, UNLIMITED, discovery
+from extproc.xds.clusters import PROMPT, discovery
 from extproc.xds.encode import Json, typed
 from extproc.xds.http import ads, load_assignment, socket_address, upstream
 from extproc.xds.world import Options
 
 # https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge asks for a limit; Envoy has none.
 DOWNSTREAM_CONNECTIONS: Final = 50_000
+CONNECT_TIMEOUT: Final = "0.5s"
+
+# It is the window in which extproc may send, and also how much of a stream Envoy keeps that extproc does not read: by
+# default 16 MiB of the access log of each worker thread, before it holds back any (tried with 1.40).
+STREAM_BUFFER: Final = 1_048_576
 
 
 def bootstrap(options: Options) -> Json:
@@ -39,7 +44,7 @@ def bootstrap(options: Options) -> Json:
             "lds_config": ads(),
             "cds_config": ads(),
         },
-        "static_resources": {"clusters": [_xds(options), ext_proc(options)]},
+        "static_resources": {"clusters": [xds(options)]},
     }
 
 
@@ -71,45 +76,35 @@ def common(options: Options) -> Json:
     }
 
 
-def _xds(options: Options) -> Json:
-    """The cluster of the ADS stream."""
+def xds(options: Options) -> Json:
+    """The cluster of the ADS stream and of the access log."""
     # Finds a connection whose other end went away without a word. Patient, because extproc may be at work on a large
     # change; until then nothing is lost, Envoy runs on what it has.
     keepalive = {"interval": "30s", "timeout": "15s"}
     return {
-        **_extproc_cluster(names.XDS_CLUSTER, options),
-        "typed_extension_protocol_options": upstream({"http2_protocol_options": {"connection_keepalive": keepalive}}),
-    }
-
-
-def ext_proc(options: Options) -> Json:
-    """The cluster of the decisions, apart from that of ADS so that neither's troubles are the other's."""
-    return {
-        **_extproc_cluster(names.EXT_PROC_CLUSTER, options),
-        "typed_extension_protocol_options": upstream(HTTP2),
-        "circuit_breakers": UNLIMITED,
-        # An extproc that hangs costs every request the message timeout. With these checks that ends after about a
-        # second: no host is healthy, so the call fails at once and Envoy splits by itself.
+        "name": names.XDS_CLUSTER,
+        **discovery([options.grpc_host]),
+        "connect_timeout": CONNECT_TIMEOUT,
+        "load_assignment": load_assignment(names.XDS_CLUSTER, [socket_address(options.grpc_host, options.grpc_port)]),
+        "typed_extension_protocol_options": upstream(
+            {
+                "http2_protocol_options": {
+                    "connection_keepalive": keepalive,
+                    "initial_stream_window_size": STREAM_BUFFER,
+                }
+            }
+        ),
+        # For the access log: without a healthy host Envoy keeps its entries instead of sending them into the void, so
+        # that a restart of extproc loses none. The stream of ADS is left alone, however the checks go.
         "health_checks": [
             {
-                "timeout": "0.5s",
-                "interval": "1s",
-                "no_traffic_interval": "1s",
-                "unhealthy_interval": "0.25s",  # while it is away, route tokens count for nothing: be soon back
+                "timeout": "1s",
+                "interval": "0.25s",
+                "no_traffic_interval": "0.25s",
                 "unhealthy_threshold": 1,
                 "healthy_threshold": 1,
                 "grpc_health_check": {},
             }
         ],
         "common_lb_config": PROMPT,
-        "close_connections_on_host_health_failure": True,  # and so end the calls that wait for it
-    }
-
-
-def _extproc_cluster(name: str, options: Options) -> Json:
-    return {
-        "name": name,
-        **discovery([options.grpc_host]),
-        "connect_timeout": "0.5s",
-        "load_assignment": load_assignment(name, [socket_address(options.grpc_host, options.grpc_port)]),
     }

@@ -56,7 +56,7 @@ def clusters(model: Model) -> tuple[Json, ...]:
 
 def discovery(hosts: list[str]) -> Json:
     """How Envoy finds a cluster's hosts: STATIC when all are IP addresses, else STRICT_DNS."""
-    if all(_is_address(host) for host in hosts):
+    if all(is_address(host) for host in hosts):
         return {"type": "STATIC"}
     return {
         "type": "STRICT_DNS",
@@ -108,7 +108,7 @@ def _probe(model: Model, protocol: Protocol) -> Json:
     return {"tcp_health_check": {}}
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -7,34 +7,20 @@ bytes. Source of the rules: https://protobuf.dev/programming-guides/json/
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, Final
 
 from extproc.errors import InvalidResource, Problem
-from extproc.xds import scalars, schema
+from extproc.xds import scalars, schema, writers
 from extproc.xds.scalars import LENGTH_DELIMITED, WIRE, tagged
+from extproc.xds.writers import Encoded, Packed, Unsure
+
+__all__ = ["Encoded", "Json", "Packed", "encode", "once", "pack", "plain", "typed"]
 
 Json = dict[str, Any]
 Problems = list[Problem]
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A message for an Any, encoded once: `body` is what people read, `value` what Envoy reads."""
-
-    type_name: str
-    body: Json
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A message that stands in another one, encoded once."""
-
-    body: Json
-    value: bytes
 
 
 def once(type_name: str, body: Json) -> Encoded:
@@ -49,6 +35,8 @@ def pack(type_name: str, body: Json) -> Packed:
 
 def encode(type_name: str, body: Json) -> bytes:
     """The bytes of a message. Raises InvalidResource with every problem, LookupError for a type that is unknown."""
+    with suppress(Unsure):
+        return writers.message(schema.find(type_name))(body)
     problems: Problems = []
     value = _message(schema.find(type_name), body, "", problems)
     if problems:

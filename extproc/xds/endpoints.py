@@ -6,13 +6,19 @@ and the availability of models alone; how it is written down for Envoy is for `e
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 from extproc import names
 from extproc.core.availability import Shares, shares
 from extproc.core.resources import Experiment, Model, ResourceType
+from extproc.core.units import OnMissing
 from extproc.names import Protocol
 from extproc.xds.model_routes import speaks
+from extproc.xds.remembered import Remembered
 from extproc.xds.world import World
+
+Candidate = tuple[str, Model]  # by what name it is decided on, and the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class Plain:
     resource_type: ResourceType = ResourceType.MODEL
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # and not slotted: what follows from it is worked out once
 class Split:
     """An experiment with those of its models that are defined, and the split in effect for each protocol."""
 
@@ -31,15 +37,33 @@ class Split:
     models: tuple[Model, ...]
     shares: tuple[tuple[Protocol, Shares], ...]
 
-    @property
+    def __hash__(self) -> int:
+        return hash(self.experiment)
+
+    @cached_property
     def candidates(self) -> tuple[Model, ...]:
         """The candidates that are defined, in the user's order."""
-        return tuple(model for model in self.models if model.name != self._mirror_name)
+        return tuple(model for model in self.models if model.name not in self._rates)
 
-    @property
-    def mirror(self) -> Model | None:
-        """The mirror, when it is defined."""
-        return next((model for model in self.models if model.name == self._mirror_name), None)
+    @cached_property
+    def mirrors(self) -> tuple[tuple[Model, int], ...]:
+        """The mirrors that are defined, in the user's order, each with its rate in millionths."""
+        return tuple((model, self._rates[model.name]) for model in self.models if model.name in self._rates)
+
+    @cached_property
+    def untouched(self) -> Model | None:
+        """The default, where requests may have to be left to it as if there were no experiment."""
+        experiment, stickiness = self.experiment, self.experiment.stickiness
+        missing = stickiness is not None and stickiness.on_missing is OnMissing.DEFAULT
+        if not (experiment.holdout or experiment.layer or missing):
+            return None
+        return next((model for model in self.models if model.name == experiment.default), None)
+
+    @cached_property
+    def decisions(self) -> tuple[Candidate, ...]:
+        """What can be decided: a candidate, whatever its weight (for tokens), or to leave a request to the default."""
+        found = [(model.name, model) for model in self.candidates]
+        return (*found, (names.UNTOUCHED, self.untouched)) if self.untouched else tuple(found)
 
     def weighted(self, protocol: Protocol) -> tuple[tuple[Model, int], ...]:
         """Who is drawn, with weights above 0. Empty when nobody who is defined speaks the protocol."""
@@ -47,9 +71,9 @@ class Split:
         weighted = dict(self.shares)[protocol].weighted
         return tuple((found[name], weight) for name, weight in weighted if name in found)
 
-    @property
-    def _mirror_name(self) -> str:
-        return self.experiment.mirror.name if self.experiment.mirror else ""
+    @cached_property
+    def _rates(self) -> Mapping[str, int]:
+        return {mirror.name: mirror.millionths for mirror in self.experiment.mirrors}
 
 
 Target = Plain | Split
@@ -57,7 +81,7 @@ Target = Plain | Split
 
 def splits(world: World) -> tuple[Split, ...]:
     """Every experiment with its split in effect, by name."""
-    return tuple(_split(world, e) for e in sorted(world.experiments, key=lambda e: e.name))
+    return tuple(_split_in(world, e) for e in sorted(world.experiments, key=lambda e: e.name))
 
 
 def endpoints(world: World, running: tuple[Split, ...]) -> Mapping[str, Target]:
@@ -86,13 +110,22 @@ def _intercepted(experiment: Experiment) -> list[str]:
     return [experiment.default]
 
 
-def _split(world: World, experiment: Experiment) -> Split:
+def _split_in(world: World, experiment: Experiment) -> Split:
     models = tuple(world.models[name] for name in experiment.models if name in world.models)
+    usable = tuple(tuple(world.usable(m.name, p) for m in models) for p in names.PROTOCOLS)
+    return _split(experiment, models, usable)
 
-    def in_effect(protocol: Protocol) -> Shares:
-        def available(name: str) -> bool:
-            return name in world.models and speaks(world.models[name], protocol) and world.usable(name, protocol)
 
-        return shares(experiment, available)
+@Remembered
+def _split(experiment: Experiment, models: tuple[Model, ...], usable: tuple[tuple[bool, ...], ...]) -> Split:
+    """`usable` is parallel to the protocols and, inside, to `models`."""
 
-    return Split(experiment, models, tuple((protocol, in_effect(protocol)) for protocol in names.PROTOCOLS))
+    def in_effect(protocol: Protocol, able: tuple[bool, ...]) -> Shares:
+        available = {model.name for model, can in zip(models, able, strict=True) if can and speaks(model, protocol)}
+        return shares(experiment, available.__contains__)
+
+    effect = [(protocol, in_effect(protocol, able)) for protocol, able in zip(names.PROTOCOLS, usable, strict=True)]
+    return Split(experiment, models, tuple(effect))
+
+
+REMEMBERED: Final = (_split,)

@@ -48,3 +48,8 @@ def load_assignment(cluster: str, addresses: list[Json]) -> Json:
 
 def socket_address(host: str, port: int) -> Json:
     return {"socket_address": {"address": host, "port_value": port}}
+
+
+def pipe(path: str) -> Json:
+    """The address of a Unix socket."""
+    return {"pipe": {"path": path}}

@@ -1,10 +1,11 @@
 """The listener that clients call: what is taken from a request before it is routed, and how extproc is asked."""
 
-from functools import cache
 from typing import Final
 
 from extproc import names
-from extproc.xds.encode import Json, pack, typed
+from extproc.xds import answers
+from extproc.xds.access_logs import logged
+from extproc.xds.encode import Json, typed
 from extproc.xds.http import filter_chain, socket_address
 from extproc.xds.tracing import traced
 from extproc.xds.world import Options
@@ -64,16 +65,12 @@ def listener(options: Options, route_specifier: Json) -> Json:
                 },
                 stream_idle_timeout=STREAM_IDLE_TIMEOUT,
                 request_headers_timeout="30s",
+                local_reply_config=answers.no_route(),
                 **traced(options.tracing),
+                **logged(options),
             )
         ],
     }
-
-
-@cache
-def ext_proc_on() -> Json:
-    """The `typed_per_filter_config` of the routes on which extproc is asked; everywhere else the filter is off."""
-    return {names.EXT_PROC_FILTER: pack("envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute", {"overrides": {}})}
 
 
 _EXT_PROC: Final = {

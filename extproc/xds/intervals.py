@@ -6,9 +6,9 @@ a mirror's threshold has to lie inside the interval of the route it stands on: 1
 the first candidate's requests and none of the last one's. And no fraction is finer than a millionth.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from extproc.core.resources import MILLION
 from extproc.xds.encode import Json
@@ -26,6 +26,20 @@ class Interval:
     def mirrored(self, millionths: int) -> int:
         """The threshold below which a request of this interval is copied; `low` when none is."""
         return self.low + _rounded(millionths * (self.high - self.low), MILLION)
+
+    def combinations(self, rates: Sequence[int]) -> list[tuple["Interval", tuple[int, ...]]]:
+        """This interval, shared out between the combinations of mirrors that get a copy, as indices of `rates`.
+
+        `rates` are in millionths. One random value can't be drawn twice, so several mirrors that are independent of
+        each other each take their part of every part of those before.
+        """
+        parts: list[tuple[Interval, tuple[int, ...]]] = [(self, ())]
+        for index, rate in enumerate(rates):
+            parts = [piece for part, chosen in parts for piece in _halved(part, rate, chosen, index)]
+        return parts
+
+
+WHOLE: Final = Interval(0, MILLION)
 
 
 def intervals(weighted: Iterable[tuple[T, int]]) -> list[tuple[T, Interval]]:
@@ -45,6 +59,16 @@ def intervals(weighted: Iterable[tuple[T, int]]) -> list[tuple[T, Interval]]:
             shared.append((candidate, Interval(low, high)))
         low = high
     return shared
+
+
+def _halved(
+    part: Interval, rate: int, chosen: tuple[int, ...], index: int
+) -> Iterator[tuple[Interval, tuple[int, ...]]]:
+    threshold = part.mirrored(rate)
+    if threshold > part.low:
+        yield Interval(part.low, threshold), (*chosen, index)
+    if part.high > threshold:
+        yield Interval(threshold, part.high), chosen
 
 
 def fraction(numerator: int) -> Json:

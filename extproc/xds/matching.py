@@ -4,12 +4,14 @@ A list of routes is scanned in order, which costs throughput with every experime
 for ten thousand. https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/matching/matching_api
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 from extproc.xds.encode import Encoded, Json, once, pack, typed
 
 Match = Literal["exact_match_map", "prefix_match_map"]
+Leaf = tuple[str, Callable[..., Encoded], tuple[Any, ...]]  # what is looked up; what makes its OnMatch, and of what
+Maps = Callable[[Iterable[Leaf]], Json | Encoded | None]
 
 
 def ending(routes: Iterable[Json | Encoded]) -> Encoded:
@@ -18,17 +20,24 @@ def ending(routes: Iterable[Json | Encoded]) -> Encoded:
     return once("xds.type.matcher.v3.MatcherOnMatch", {"action": action})
 
 
-def tree(header: str, match: Match, found: Mapping[str, Encoded], otherwise: Json) -> Json:
+def written_out(found: Iterable[Leaf]) -> Json | None:
+    """The map of a tree as JSON, for people to read; None when it would be empty."""
+    table = {key: made(*given) for key, made, given in found}
+    return {"map": table} if table else None
+
+
+def tree(header: str, match: Match, found: Json | Encoded | None, otherwise: Json) -> Json:
     """A Matcher that looks `header` up and goes on with the Matcher `otherwise` for what is absent or not found.
 
-    `prefix_match_map` takes the longest prefix. Envoy accepts no empty map, so an empty tree is what comes after it.
+    `found` is a map as `written_out` makes it. `prefix_match_map` takes the longest prefix. Envoy accepts no empty map,
+    so an empty tree is what comes after it.
     """
-    if not found:
+    if found is None:
         return otherwise
     return {
         "matcher_tree": {
             "input": header_input(header),
-            match: {"map": found},
+            match: found,
         },
         "on_no_match": {"matcher": otherwise},
     }

@@ -4,20 +4,20 @@ A mirror policy may not touch `:path`, so a copy goes through an internal listen
 it the mirror's own path and headers. What must stay true: no client waits for a mirror, whatever the mirror does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from extproc import names
-from extproc.core.resources import Experiment, Model, ResourceType
+from extproc.core.resources import MILLION, Experiment, Model, ResourceType
 from extproc.core.tokens import served_as, token
 from extproc.names import Protocol
 from extproc.xds import answers
+from extproc.xds.access_logs import logged
 from extproc.xds.encode import Encoded, Json, typed
 from extproc.xds.http import filter_chain, load_assignment, upstream
-from extproc.xds.intervals import fraction
-from extproc.xds.matching import always, ending, tree
-from extproc.xds.model_routes import matching, mirror_end_route, overwrite, speaks
-from extproc.xds.remembered import Remembered
+from extproc.xds.intervals import Interval, fraction
+from extproc.xds.matching import Maps, always, ending, tree, written_out
+from extproc.xds.model_routes import ROUTE, host, matching, mirror_end_route, overwrite, speaks
 from extproc.xds.tracing import traced
 from extproc.xds.world import Options
 
@@ -39,28 +39,49 @@ _WINDOW: Final = 65_536
 _WINDOWS: Final = COPIES * _WINDOW
 
 
-def policies(experiment: Experiment, mirror: Model | None, protocol: Protocol, threshold: int) -> list[Json]:
-    """The RequestMirrorPolicies of a route; `threshold` in millionths. None when nothing could answer the copies."""
-    if mirror is None or not speaks(mirror, protocol):
-        return []
+Copy = tuple[str, int]  # a mirror's name, and the threshold of Envoy's random value below which it gets a copy
+
+
+def copies(
+    mirrors: Iterable[tuple[Model, int]], protocol: Protocol, part: Interval
+) -> list[tuple[Interval, tuple[Copy, ...]]]:
+    """What of an interval is copied to whom. `mirrors` are models with their rates in millionths.
+
+    One mirror needs a threshold on one route; several, whose draws are independent, need a route for each combination.
+    A mirror that can't answer a copy gets none.
+    """
+    able = [(model.name, rate) for model, rate in mirrors if rate and speaks(model, protocol)]
+    if len(able) < 2:
+        return [(part, tuple((name, part.mirrored(rate)) for name, rate in able))]
+    combined = part.combinations([rate for _, rate in able])
+    return [(piece, tuple((able[index][0], MILLION) for index in chosen)) for piece, chosen in combined]
+
+
+def policies(experiment: Experiment, wanted: Iterable[Copy]) -> list[Json]:
+    """The RequestMirrorPolicies of a route."""
     return [
         {
             "cluster": names.MIRRORS,
             "runtime_fraction": fraction(threshold),
             "disable_shadow_host_suffix_append": True,
-            "request_headers_mutations": [{"append": overwrite(names.MIRROR_HEADER, experiment.name)}],
+            "request_headers_mutations": [
+                {"append": overwrite(names.MIRROR_HEADER, names.label(experiment.name, mirror))}
+            ],
         }
+        for mirror, threshold in wanted
     ]
 
 
-def routes(mirrored: Mapping[str, tuple[Model, ResourceType]]) -> Json:
-    """The RouteConfiguration of the internal listener. `mirrored` is by experiment; a copy of any other gets a 404."""
-    found = {experiment: way(experiment, *mirrored[experiment]) for experiment in mirrored}
+def routes(mirrored: Iterable[tuple[str, Model, ResourceType]], maps: Maps = written_out) -> Json:
+    """The RouteConfiguration of the internal listener.
+
+    `mirrored` are experiments, each with one of its mirrors; a copy of any other gets a 404.
+    """
+    found = maps((names.label(each[0], each[1].name), way, each) for each in mirrored)
     matcher = tree(names.MIRROR_HEADER, "exact_match_map", found, always(ending([answers.nothing_here()])))
-    return {"name": names.MIRRORS, "virtual_hosts": [{"name": names.MIRRORS, "domains": ["*"], "matcher": matcher}]}
+    return {"name": names.MIRRORS, "virtual_hosts": [host(names.MIRRORS, matcher, names.MIRROR_HEADER)]}
 
 
-@Remembered
 def way(experiment: str, mirror: Model, resource_type: ResourceType) -> Encoded:
     """The way of one experiment's copies to its mirror."""
     served = served_as(mirror, resource_type)
@@ -72,7 +93,7 @@ def way(experiment: str, mirror: Model, resource_type: ResourceType) -> Encoded:
                 mirror,
                 protocol,
                 served=served,
-                metadata={"experiment": experiment, "mirror": mirror.name, "route": token(served)},
+                metadata={"experiment": experiment, "mirror": mirror.name, ROUTE: token(served)},
                 timeout=TIMEOUT,
             )
             for protocol in names.PROTOCOLS
@@ -103,6 +124,7 @@ def listener(options: Options, route_specifier: Json) -> Json:
                 skip_xff_append=True,
                 generate_request_id=False,
                 **traced(options.tracing),
+                **logged(options),
             )
         ],
     }

@@ -8,13 +8,18 @@ from typing import Final
 
 from extproc import names
 from extproc.core.resources import Model, ResourceType, Retry
-from extproc.core.tokens import served_as, token
+from extproc.core.tokens import served_as
 from extproc.names import Protocol
 from extproc.xds.encode import Encoded, Json, once, typed
 
 # `[^/?]+`: the name ends at the next slash, or with the path in `/v2/models/iris` and `/v2/models/iris?x=y`.
 NAME_IN_PATH: Final = "^/v2/models/[^/?]+"
 MODELS_PATH: Final = "/v2/models/"
+
+# Keys of a route's metadata that its host reads: what answers are marked with, and what the model is told it is.
+ROUTE: Final = "route"
+PLAIN_ROUTE: Final = "token"  # apart, so that a span of no experiment bears no tag of one
+SERVED: Final = "served"
 
 # None of the three can run a model twice: the connection was never made, the server said that it did not begin
 # (RFC 9113 section 8.7), or the request's headers were not yet sent. What comes later is the user's to allow.
@@ -58,18 +63,11 @@ def to_model(
         **_destination(model, protocol),
         # Models may think for minutes. A request that no longer moves is ended by the stream idle timeout.
         "timeout": seconds(timeout),
-        "retry_policy": _retry_policy(retry or SAFE_RETRY),
+        **({"retry_policy": _retry_policy(retry)} if retry else {}),  # else the host's
         **({"request_mirror_policies": mirrors} if mirrors else {}),
     }
-    return {
-        "route": once("envoy.config.route.v3.RouteAction", action),
-        "metadata": told(metadata),
-        # Names removed here are missing from the mirror's copy as well.
-        "request_headers_to_remove": [names.LABEL_HEADER, names.ROUTE_HEADER],
-        "request_headers_to_add": [overwrite(names.INTERNAL_MODEL_HEADER, served)],
-        # Envoy sets it on its own answers too (a 503 when no endpoint is up), since they are this route's answers.
-        "response_headers_to_add": [overwrite(names.ROUTE_HEADER, token(served))],
-    }
+    facts = {**metadata, SERVED: served}
+    return {"route": once("envoy.config.route.v3.RouteAction", action), "metadata": told(facts)}
 
 
 def mirror_end_route(
@@ -80,10 +78,33 @@ def mirror_end_route(
         "name": name,
         "match": match,
         "route": {**_destination(model, protocol), "timeout": timeout},
-        "metadata": told(metadata),
-        "request_headers_to_remove": [names.MIRROR_HEADER],
-        "request_headers_to_add": [overwrite(names.INTERNAL_MODEL_HEADER, served)],
+        "metadata": told({**metadata, SERVED: served}),
     }
+
+
+def host(name: str, matcher: Json, *internal: str) -> Json:
+    """The one VirtualHost of a RouteConfiguration, with what it does to the headers of all requests to models.
+
+    Said once, since Envoy needs as long to take it in as for all the rest of a route. Who serves stands in the route's
+    metadata, so a route without (Envoy's own answers, a user's route) sets neither header. `internal` are the names of
+    request headers that end here.
+    """
+    return {
+        "name": name,
+        "domains": ["*"],
+        "matcher": matcher,
+        # Names removed here are missing from the mirror's copy as well.
+        "request_headers_to_remove": list(internal),
+        "request_headers_to_add": [overwrite(names.INTERNAL_MODEL_HEADER, _from_metadata(SERVED))],
+        # Envoy sets it on its own answers too (a 503 when no endpoint is up), since they are this route's answers.
+        # An experiment's route has the one, a plain endpoint's the other.
+        "response_headers_to_add": [overwrite(names.ROUTE_HEADER, _from_metadata(ROUTE) + _from_metadata(PLAIN_ROUTE))],
+        "retry_policy": _retry_policy(SAFE_RETRY),
+    }
+
+
+def _from_metadata(key: str) -> str:
+    return f"%METADATA(ROUTE:{names.METADATA}:{key})%"
 
 
 def told(facts: dict[str, str]) -> Encoded:

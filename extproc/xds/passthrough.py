@@ -44,7 +44,15 @@ def body(resource: PassThrough) -> Json:
 
 def routes(resource: PassThrough) -> list[Json]:
     """The routes of a RouteConfiguration without problems, in order."""
-    return [route for host in _listed(resource.body, "virtual_hosts") for route in _listed(host, "routes")]
+    return [_unretried(route) for host in _listed(resource.body, "virtual_hosts") for route in _listed(host, "routes")]
+
+
+def _unretried(route: Json) -> Json:
+    """The route without the retries of the host that it comes into, where it asks for none itself."""
+    action = route.get("route")
+    if not isinstance(action, Mapping) or any(_snake(key) == "retry_policy" for key in action):
+        return route
+    return {**route, "route": {**action, "retry_policy": {}}}
 
 
 def _type_problems(resource: PassThrough) -> list[Problem]:

@@ -3,22 +3,27 @@
 Pure and deterministic: equal worlds give equal bytes in every process, so a version can be a hash of content.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 from extproc import names
 from extproc.core.resources import Kind, Model
-from extproc.xds import clusters, endpoint_routes, inference, mirrors, passthrough, tracing
-from extproc.xds.encode import encode
+from extproc.xds import clusters, endpoint_routes, endpoints, inference, mirrors, passthrough, schema, tracing, workers
+from extproc.xds.encode import Encoded, encode
 from extproc.xds.endpoints import Split, splits
 from extproc.xds.http import rds
+from extproc.xds.matching import Leaf
 from extproc.xds.model_routes import speaks
 from extproc.xds.remembered import Remembered
 from extproc.xds.route_configurations import inference_routes, mirror_routes
 from extproc.xds.schema import TYPE_URL
 from extproc.xds.world import Options, World
+from extproc.xds.writers import entry
 
 __all__ = ["CLUSTER", "LISTENER", "ROUTES", "Options", "Snapshot", "World", "build"]
 
@@ -27,7 +32,7 @@ CLUSTER: Final = Kind.CLUSTER.value
 ROUTES: Final = Kind.ROUTES.value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Snapshot:
     """One consistent configuration.
 
@@ -37,26 +42,56 @@ class Snapshot:
 
     resources: Mapping[str, Mapping[str, bytes]]
     decided: frozenset[str]
+    _versions: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def version(self, url: str) -> str:
+        """The version of all resources of one type; hashed when it is first asked for."""
+        if url not in self._versions:
+            self._versions[url] = version_of(self.resources.get(url, {}))
+        return self._versions[url]
+
+
+def version_of(resources: Mapping[str, bytes]) -> str:
+    """A content hash: the same resources have the same version in every process."""
+    parts = [part for name, body in sorted(resources.items()) for part in (name.encode(), body)]
+    # In one go: a hundred MiB are hashed beside the other threads, and ten thousand small parts would be with them.
+    hashed = hashlib.sha256(b"".join([piece for part in parts for piece in (len(part).to_bytes(8, "big"), part)]))
+    return hashed.hexdigest()[:16]
 
 
 def build(world: World, options: Options) -> Snapshot:
     """The configuration for `world`. Raises InvalidResource for a resource that `passthrough.problems` objects to.
 
-    What did not change since the last time is remembered, and a new endpoint takes about half a millisecond.
+    What did not change since the last time is remembered as bytes; the rest of a build is to put them together.
     """
     running = splits(world)
-    routes = [inference_routes(world, running), mirror_routes(running)]
+    routes = [inference_routes(world, running, _remembered), mirror_routes(running, _remembered)]
     built = Snapshot(
         {
             CLUSTER: dict(sorted(_clusters(world, options))),
             ROUTES: {r["name"]: encode("envoy.config.route.v3.RouteConfiguration", r) for r in routes},
             LISTENER: dict(_listeners(options)),
         },
-        frozenset(_decided(running)),
+        frozenset(chain.from_iterable(map(_decided, running))),
     )
+    for url in built.resources:
+        built.version(url)  # now, beside the event loop
     for function in REMEMBERED:
         function.end_round()
+    for function in PASSING:
+        function.forget()
     return built
+
+
+def _remembered(found: Iterable[Leaf]) -> Encoded | None:
+    """The map of a tree as bytes, each entry made once."""
+    entries = [_entry(*leaf) for leaf in sorted(found, key=itemgetter(0))]
+    return Encoded({}, b"".join(entries)) if entries else None
+
+
+@Remembered
+def _entry(key: str, made: Callable[..., Encoded], given: tuple[Any, ...]) -> bytes:
+    return entry(schema.fields(schema.find(_MATCH_MAP))["map"], key, made(*given).value)
 
 
 def _clusters(world: World, options: Options) -> Iterator[tuple[str, bytes]]:
@@ -64,7 +99,7 @@ def _clusters(world: World, options: Options) -> Iterator[tuple[str, bytes]]:
         yield name, passthrough.encoded(resource)
     for model in world.models.values():
         yield from _model_clusters(model)
-    for own in (mirrors.cluster(), *tracing.clusters(options.tracing)):
+    for own in (workers.cluster(options), mirrors.cluster(), *tracing.clusters(options.tracing)):
         yield own["name"], encode("envoy.config.cluster.v3.Cluster", own)
 
 
@@ -73,11 +108,24 @@ def _model_clusters(model: Model) -> tuple[tuple[str, bytes], ...]:
     return tuple((c["name"], encode("envoy.config.cluster.v3.Cluster", c)) for c in clusters.clusters(model))
 
 
+@Remembered
+def _decided(split: Split) -> tuple[str, ...]:
+    return tuple(
+        names.decided_route(split.experiment.name, name, protocol)
+        for name, model in split.decisions
+        for protocol in names.PROTOCOLS
+        if speaks(model, protocol)
+    )
+
+
+_MATCH_MAP: Final = "xds.type.matcher.v3.MatcherMatcherTreeMatchMap"
 REMEMBERED: Final[tuple[Remembered[*tuple[Any, ...], Any], ...]] = (
-    *endpoint_routes.REMEMBERED,
-    mirrors.way,
+    _entry,
     _model_clusters,
+    _decided,
+    *endpoints.REMEMBERED,
 )
+PASSING: Final[tuple[Remembered[*tuple[Any, ...], Any], ...]] = endpoint_routes.PASSING
 
 
 @lru_cache(maxsize=8)
@@ -87,11 +135,3 @@ def _listeners(options: Options) -> tuple[tuple[str, bytes], ...]:
         mirrors.listener(options, rds(names.MIRRORS)),
     )
     return tuple((each["name"], encode("envoy.config.listener.v3.Listener", each)) for each in listeners)
-
-
-def _decided(running: tuple[Split, ...]) -> Iterator[str]:
-    for split in running:
-        for model in split.candidates:
-            for protocol in names.PROTOCOLS:
-                if speaks(model, protocol):
-                    yield names.decided_route(split.experiment.name, model.name, protocol)

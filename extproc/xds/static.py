@@ -6,8 +6,8 @@ without extproc it splits by itself, since that is what the intercept routes do 
 
 from typing import Any
 
-from extproc.xds import clusters, inference, mirrors, passthrough, tracing
-from extproc.xds.bootstrap import common, ext_proc
+from extproc.xds import clusters, inference, mirrors, passthrough, tracing, workers
+from extproc.xds.bootstrap import common, xds
 from extproc.xds.encode import Json, plain
 from extproc.xds.endpoints import splits
 from extproc.xds.route_configurations import inference_routes, mirror_routes
@@ -27,7 +27,8 @@ def static_config(world: World, options: Options) -> dict[str, Any]:
                 mirrors.listener(options, _inline(mirror_routes(running))),
             ],
             "clusters": [
-                ext_proc(options),
+                workers.cluster(options),
+                *([xds(options)] if options.outcomes else []),
                 mirrors.cluster(),
                 *tracing.clusters(options.tracing),
                 *sorted([*generated, *given], key=lambda cluster: cluster["name"]),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from extproc import names
 from extproc.settings import Tracing
-from extproc.xds.clusters import CONNECT_TIMEOUT, HTTP1, HTTP2, discovery
+from extproc.xds.clusters import CONNECT_TIMEOUT, HTTP1, HTTP2, discovery, is_address
 from extproc.xds.encode import Json, typed
 from extproc.xds.http import load_assignment, socket_address, upstream
 
@@ -63,8 +63,43 @@ def clusters(tracing: Tracing | None) -> list[Json]:
             "connect_timeout": CONNECT_TIMEOUT,
             "load_assignment": load_assignment(names.OTLP_CLUSTER, [socket_address(tracing.host, tracing.port)]),
             "typed_extension_protocol_options": upstream(HTTP1 if tracing.http else HTTP2),
+            **_encrypted(tracing),
         }
     ]
+
+
+def _encrypted(tracing: Tracing) -> Json:
+    """TLS to the collector as the SDK has it: to nobody but `host`, as one of the authorities confirms."""
+    tls = tracing.tls
+    if tls is None:
+        return {}
+    # By itself Envoy takes a certificate that an authority signed for anybody.
+    kind, name = ("IP_ADDRESS", {}) if is_address(tracing.host) else ("DNS", {"sni": tracing.host})
+    ours = (
+        {
+            "tls_certificates": [
+                {
+                    "certificate_chain": {"inline_string": tls.certificate.text},
+                    "private_key": {"inline_string": tls.key.text},
+                }
+            ]
+        }
+        if tls.certificate and tls.key
+        else {}
+    )
+    context = typed(
+        "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        **name,  # an IP address is no name: RFC 6066, section 3
+        common_tls_context={
+            **ours,
+            "validation_context": {
+                "trusted_ca": {"inline_string": tls.authorities.text},
+                "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": tracing.host}}],
+            },
+            "alpn_protocols": ["http/1.1" if tracing.http else "h2"],
+        },
+    )
+    return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
 
 
 def _of_route(tag: str, key: str) -> Json:

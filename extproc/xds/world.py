@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from extproc.core.resources import Experiment, Model, PassThrough
+from extproc.core.resources import Endpoint, Experiment, Model, PassThrough
 from extproc.names import Protocol
 from extproc.settings import Tracing
+
+Address = Endpoint | Path  # where a worker listens: over TCP, or on the Unix socket of that path
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,11 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where things listen. Hosts are IP addresses, `grpc_host` may be a DNS name.
+    """Where things listen. Hosts are IP addresses, those of extproc may be DNS names.
 
-    `inference_*` and `envoy_admin_*` are Envoy's own sockets; `grpc_*` is where Envoy finds extproc. Without `tracing`
-    there are no traces.
+    `inference_*` and `envoy_admin_*` are Envoy's own sockets; `grpc_*` is where Envoy finds extproc's ADS, and
+    `workers` where it finds those who decide. Without `tracing` there are no traces; without `outcomes` Envoy does not
+    say how requests ended.
     """
 
     inference_host: str = "0.0.0.0"  # noqa: S104 (the port that clients call)
@@ -37,4 +41,6 @@ class Options:
     envoy_admin_port: int = 9901
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 50051
+    workers: tuple[Address, ...] = (Endpoint("127.0.0.1", 50052),)
     tracing: Tracing | None = None
+    outcomes: bool = True

@@ -1,8 +1,11 @@
 """Which resources are in force: whole or not at all, first owner first, last good version kept."""
 
+from dataclasses import replace
+
 from extproc.control.admission import NOTHING, Admission, Report, admit, waits
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Candidate, Endpoint, Experiment, Kind, Mirror, Model, PassThrough, Resource, kind_of
+from extproc.core.units import Layer, Stickiness, UnitSource
 from extproc.errors import Problem
 
 AT = (Endpoint("127.0.0.1", 8081),)
@@ -156,6 +159,33 @@ def test_a_default_that_several_reach_for_goes_to_the_first_and_each_other_keeps
     )
     assert {n: e.default for n, e in running(after).items()} == {"x": "new", "y": "wine", "z": "", "w": ""}
     assert {(r.name, r.kept) for r in after.reports} == {("y", True), ("z", True)}
+
+
+def in_slots(name: str, default: str, first: int, last: int, layer: str = "ranking") -> Experiment:
+    unit = Stickiness(UnitSource.HEADER, "x-user")
+    return replace(experiment(name, default), stickiness=unit, layer=Layer(layer, first, last))
+
+
+def test_slots_of_a_layer_belong_to_one_experiment_and_both_are_named() -> None:
+    after = admit(NOTHING, [valid("a", in_slots("x", "iris", 0, 499), in_slots("y", "wine", 499, 999))])
+    assert running(after).keys() == {"x"}
+    (problem,) = only(after).problems
+    assert (only(after).name, problem.path) == ("y", "layer")
+    assert problem.message == (
+        "slots 499 to 999 of layer 'ranking' overlap with those of experiment x (0 to 499): give y slots that are free"
+    )
+
+
+def test_slots_that_do_not_overlap_live_side_by_side() -> None:
+    apart = [in_slots("x", "iris", 0, 499), in_slots("y", "wine", 500, 999), in_slots("z", "beer", 0, 999, "other")]
+    assert running(admit(NOTHING, [valid("a", *apart)])).keys() == {"x", "y", "z"}
+
+
+def test_who_held_its_slots_first_keeps_them_and_the_other_its_last_good_version() -> None:
+    first = admit(NOTHING, [valid("a", in_slots("x", "iris", 0, 99)), valid("b", in_slots("y", "wine", 100, 199))])
+    after = admit(first, [valid("a", in_slots("x", "iris", 0, 150)), valid("b", in_slots("y", "wine", 100, 199))])
+    assert {n: (e.layer and e.layer.last_slot) for n, e in running(after).items()} == {"x": 99, "y": 199}
+    assert (only(after).name, only(after).kept) == ("x", True)
 
 
 def test_a_default_is_free_once_its_owner_is_gone() -> None:

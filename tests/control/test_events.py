@@ -70,11 +70,13 @@ def test_readiness_is_told_only_once_it_runs() -> None:
 def test_the_chronicle_keeps_the_last_events_with_their_times() -> None:
     chronicle = Chronicle()
     for minute in range(30):
-        chronicle.note([UP if minute % 2 else DOWN], NOON + timedelta(minutes=minute))
+        chronicle.note({"x": UP if minute % 2 else DOWN}, NOON + timedelta(minutes=minute))
     kept = chronicle.of("x")
     assert len(kept) == KEPT
     assert [event.event for event in kept[-2:]] == ["candidate_back", "active"]
     assert kept[-1].at == NOON + timedelta(minutes=29)
-    assert chronicle.note([UP], NOON) == []
+    assert chronicle.note({"x": UP}, NOON) == []
+    assert [(name, event.event) for name, event in chronicle.note({"x": None}, NOON)] == [("x", "stopped")]
+    assert chronicle.note({"x": None}, NOON) == []
     chronicle.forget("x")
     assert chronicle.of("x") == ()

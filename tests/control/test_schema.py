@@ -1,6 +1,6 @@
 """A file of an older schema version is brought to the present one, and one of a newer version is left alone.
 
-The file of version 1 is kept as the SQL of its content, so that a reader can see what is in it.
+The files of older versions are kept as the SQL of their content, so that a reader can see what is in them.
 """
 
 import sqlite3
@@ -16,7 +16,8 @@ from extproc.control.store import Action, Store
 from extproc.core.resources import Candidate, Experiment, Mirror
 from extproc.errors import StoreCorrupt, StoreTooNew
 
-VERSION_1: Final = Path(__file__).parents[1] / "fixtures" / "store" / "version-1.sql"
+RELEASED: Final = Path(__file__).parents[1] / "fixtures" / "store"
+OLDER: Final = range(1, VERSION)
 NOON: Final = datetime(2025, 3, 1, 12, tzinfo=UTC)
 EVEN: Final = Experiment("iris-ab", (Candidate("iris", 50), Candidate("iris2", 50)), default="iris")
 ALL_NEW: Final = Experiment(
@@ -29,8 +30,8 @@ def execute(file: Path, sql: str) -> None:
         connection.executescript(sql)
 
 
-def write_version_1(file: Path) -> None:
-    execute(file, VERSION_1.read_text())
+def write_version(version: int, file: Path) -> None:
+    execute(file, (RELEASED / f"version-{version}.sql").read_text())
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -46,13 +47,15 @@ def test_a_file_of_a_newer_extproc_is_refused_and_left_as_it_is(tmp_path: Path, 
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_a_file_of_version_1_is_migrated(tmp_path: Path) -> None:
-    write_version_1(tmp_path / "extproc.db")
+@pytest.mark.parametrize("version", OLDER)
+def test_a_file_of_an_older_version_is_migrated(tmp_path: Path, version: int) -> None:
+    write_version(version, tmp_path / "extproc.db")
+    why = "more of it" if version > 1 else ""
     with closing(Store.open(tmp_path)) as store:
         assert [(r.number, r.action, r.spec, r.caller, r.why) for r in store.history("iris-ab")] == [
             (1, Action.STARTED, EVEN, "maria", ""),
             (2, Action.UPDATED, ALL_NEW, "maria", ""),
-            (3, Action.ROLLED_BACK, EVEN, "ben", ""),
+            (3, Action.ROLLED_BACK, EVEN, "ben", why),
         ]
         assert store.history("iris-ab")[1].at == datetime(2025, 3, 2, 10, 0, 0, 250_000, tzinfo=UTC)
         assert {n: (r.number, r.source) for n, r in store.current().items()} == {
@@ -61,28 +64,31 @@ def test_a_file_of_version_1_is_migrated(tmp_path: Path) -> None:
         }
         old = Experiment("old", (Candidate("a", 1),))
         assert store.record("old", Action.STARTED, old, source="api", why="again", at=NOON).number == 4
+        assert store.outcomes.load() == {}
     with closing(Store.open(tmp_path)) as store:
         assert store.current()["old"].why == "again"
         assert _version(store) == VERSION
 
 
-def test_a_migrated_file_has_the_schema_of_a_new_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", OLDER)
+def test_a_migrated_file_has_the_schema_of_a_new_one(tmp_path: Path, version: int) -> None:
     (tmp_path / "old").mkdir()
-    write_version_1(tmp_path / "old" / "extproc.db")
+    write_version(version, tmp_path / "old" / "extproc.db")
     for name in ("old", "new"):
         Store.open(tmp_path / name).close()
     assert _schema(tmp_path / "old" / "extproc.db") == _schema(tmp_path / "new" / "extproc.db")
 
 
-def test_the_released_version_1_is_what_its_migration_still_makes(tmp_path: Path) -> None:
-    write_version_1(tmp_path / "released.db")
-    execute(tmp_path / "made.db", MIGRATIONS[0])
+@pytest.mark.parametrize("version", OLDER)
+def test_a_released_version_is_what_its_migrations_still_make(tmp_path: Path, version: int) -> None:
+    write_version(version, tmp_path / "released.db")
+    execute(tmp_path / "made.db", "".join(MIGRATIONS[:version]))
     assert _schema(tmp_path / "made.db") == _schema(tmp_path / "released.db")
 
 
 def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "extproc.db"
-    write_version_1(file)
+    write_version(1, file)
     schema = _schema(file)
     half = ("", "ALTER TABLE revision ADD COLUMN why TEXT; ALTER TABLE nobody ADD COLUMN why TEXT;")
     with monkeypatch.context() as patch:

@@ -1,10 +1,13 @@
 """What should run and what does, through events: offers, acceptance, refusals, health."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from extproc.control.health import HealthView
-from extproc.control.state import State, accepted, healthy, offered, refused
+from extproc.control.state import State, accepted, connected, healthy, offered, refused
 from extproc.control.status import ExperimentState, ExperimentStatus, model_statuses, statuses
 from extproc.core.decide import decide
 from extproc.core.resources import (
@@ -87,6 +90,43 @@ def test_default_only_waits_with_the_default() -> None:
     assert first(state) == ("iris", Outcome.UNAVAILABLE)
     assert only(state).state is ExperimentState.PENDING
     assert only(state).reason == "waiting for iris2; iris answers alone (no Model defines iris2)"
+
+
+@pytest.mark.parametrize(
+    ("ready", "when_unavailable", "who"),
+    [
+        ({}, WhenUnavailable.AVAILABLE_CANDIDATES, "waiting for iris and iris2; nobody answers"),
+        ({"iris2": True}, WhenUnavailable.DEFAULT_ONLY, "waiting for iris; nobody answers"),
+        ({"iris": True}, WhenUnavailable.DEFAULT_ONLY, "waiting for iris2; iris answers alone"),
+    ],
+)
+def test_who_answers_alone_is_somebody_who_can(
+    ready: dict[str, bool], when_unavailable: WhenUnavailable, who: str
+) -> None:
+    state = healthy(run(*MODELS, trial(when_unavailable=when_unavailable)), HealthView(ready))
+    assert only(state).state is ExperimentState.PENDING
+    assert only(state).reason.partition(" (")[0] == who
+
+
+def test_an_envoy_that_is_gone_is_said_until_one_is_back() -> None:
+    state = run(*MODELS, trial())
+    state = connected(replace(state, revisions={"iris-ab": 3}), False)
+    assert (only(state).state, only(state).accepted) == (ExperimentState.PENDING, False)
+    assert only(state).reason == "no Envoy is connected; the last one ran revision 3"
+    assert first(state) == ("iris", Outcome.WEIGHTED), "an Envoy that is cut off may ask all the same"
+    newer = offer(state, *MODELS, trial(9, 1))
+    assert only(newer).reason == "no Envoy is connected; the last one ran an earlier version"
+    state = connected(state, True)
+    assert only(state).reason == "waiting for Envoy to accept the routes"
+    assert not only(state).accepted, "who is back may have lost everything"
+    state = accepted(state, state.effective, ALL)
+    assert (only(state).state, only(state).accepted) == (ExperimentState.ACTIVE, True)
+
+
+def test_before_the_first_envoy_connects_one_is_waited_for() -> None:
+    state = offer(State(), *MODELS, trial())
+    assert only(state).reason == "waiting for Envoy to connect"
+    assert only(connected(state, True)).reason == "waiting for Envoy to accept the routes"
 
 
 def test_a_dead_mirror_degrades_and_touches_no_split() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from extproc.core.resources import Endpoint
 from extproc.xds.static import static_config
 from extproc.xds.world import Options, World
 from tests.harness.client import Answer, fetch
@@ -34,9 +35,12 @@ class Stage:
 
 
 @contextlib.contextmanager
-def serving(world: World, directory: Path, *, grpc_port: int = 0) -> Iterator[Stage]:
-    """Run `world`; `grpc_port` is where extproc would be, by default nobody is there."""
+def serving(world: World, directory: Path, *, worker_port: int = 0, grpc_port: int = 0) -> Iterator[Stage]:
+    """Run `world`; the ports are where a worker and the control process would be, by default nobody is there."""
     port = free_port()
-    options = Options(inference_host="127.0.0.1", inference_port=port, grpc_port=grpc_port or free_port())
+    worker = Endpoint("127.0.0.1", worker_port or free_port())
+    options = Options(
+        inference_host="127.0.0.1", inference_port=port, grpc_port=grpc_port or free_port(), workers=(worker,)
+    )
     with RunningEnvoy.start(static_config(world, options), directory) as envoy:
         yield Stage(envoy, f"http://127.0.0.1:{port}")

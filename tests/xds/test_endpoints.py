@@ -92,5 +92,4 @@ def test_the_mirror_is_no_candidate() -> None:
     world = a_world(MODELS[:3], [an_experiment("m", {"iris": 1, "gone": 1}, mirror=("both", 5))])
     (split,) = splits(world)
     assert [m.name for m in split.candidates] == ["iris"]
-    assert split.mirror is not None
-    assert split.mirror.name == "both"
+    assert [(mirror.name, rate) for mirror, rate in split.mirrors] == [("both", split.experiment.mirrors[0].millionths)]

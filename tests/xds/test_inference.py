@@ -54,7 +54,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with Decider() as decider:
         try:
             where = tmp_path_factory.mktemp("inference")
-            with serving(a_world(models, experiments), where, grpc_port=decider.port) as stage:
+            with serving(a_world(models, experiments), where, worker_port=decider.port) as stage:
                 eventually(lambda: stage.envoy.healthy("extproc"), within=10, saying="Envoy knows extproc to be well")
                 yield Scene(stage, decider, servers, rpc)
         finally:
@@ -76,7 +76,7 @@ def test_it_is_asked_for_intercepted_requests_alone_and_told_just_what_it_needs(
         scene.stage.infer(f"/v2/models/{endpoint}/infer", headers)
     (request,) = scene.decider.requests
     attributes = request.attributes[names.EXT_PROC_FILTER].fields
-    assert {name: value.string_value for name, value in attributes.items()} == {
+    assert {name: value.string_value.decode() for name, value in attributes.items()} == {
         names.ROUTE_NAME_ATTRIBUTE: "ab/iris/fallback"
     }
     sent = {header.key: header.raw_value for header in request.request_headers.headers.headers}
@@ -117,7 +117,7 @@ def test_a_decision_for_grpc(scene: Scene) -> None:
     (seen,) = scene.grpc_servers["iris2"].calls
     assert seen.header("seldon-internal-model") == "iris2_2"
     (request,) = scene.decider.requests
-    route = request.attributes[names.EXT_PROC_FILTER].fields[names.ROUTE_NAME_ATTRIBUTE].string_value
+    route = request.attributes[names.EXT_PROC_FILTER].fields[names.ROUTE_NAME_ATTRIBUTE].string_value.decode()
     assert route == "ab/iris/grpc/fallback"
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.core.resources import MILLION
-from extproc.xds.intervals import Interval, intervals
+from extproc.xds.intervals import WHOLE, Interval, intervals
 
 WEIGHTS = st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=8).filter(any)
 
@@ -54,3 +54,27 @@ def test_the_mirror_s_rate_is_the_same_in_every_interval(low: int, width: int, m
     copied = part.mirrored(millionths) - part.low
     assert 0 <= copied <= part.high - part.low
     assert abs(copied - Fraction(millionths * (part.high - part.low), MILLION)) <= Fraction(1, 2)
+
+
+RATES = st.lists(st.integers(0, MILLION), max_size=4)
+
+
+@given(st.integers(0, MILLION - 1), st.integers(1, MILLION), RATES)
+def test_several_mirrors_share_out_an_interval_without_gaps(low: int, width: int, rates: list[int]) -> None:
+    part = Interval(low, min(MILLION, low + width))
+    pieces = part.combinations(rates)
+    assert [piece.low for piece, _ in pieces] == [part.low, *(piece.high for piece, _ in pieces[:-1])]
+    assert pieces[-1][0].high == part.high
+    assert all(piece.low < piece.high for piece, _ in pieces)
+    assert len(pieces) <= 2 ** len(rates)
+
+
+@given(RATES, st.sets(st.integers(0, 3)))
+def test_several_mirrors_are_independent(rates: list[int], together: set[int]) -> None:
+    """Of all requests, those that every one of `together` gets are the product of their rates, to the last digits."""
+    wanted = {index for index in together if index < len(rates)}
+    copied = sum(p.high - p.low for p, chosen in WHOLE.combinations(rates) if wanted <= set(chosen))
+    expected = Fraction(MILLION)
+    for index in wanted:
+        expected *= Fraction(rates[index], MILLION)
+    assert abs(copied - expected) <= 2 ** len(rates)  # half a millionth for each cut

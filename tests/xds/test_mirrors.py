@@ -11,7 +11,7 @@ import grpc
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from extproc.core.resources import MILLION, Model, Readiness, Retry
+from extproc.core.resources import MILLION, Mirror, Model, Readiness, Retry
 from extproc.xds import mirrors
 from tests.harness.grpc_models import GrpcModelServer
 from tests.harness.load import Load
@@ -80,6 +80,37 @@ def test_the_rate_is_the_same_for_every_candidate(tmp_path: Path) -> None:
             numbers = {request.header("x-n") for request in server.requests}
             low, high = binomial_interval(len(numbers), rate)  # misses once in a million runs
             assert low <= len(numbers & copied) <= high, server.name
+
+
+def test_several_mirrors_draw_independently(tmp_path: Path) -> None:
+    count, rates = 4000, {"m": 0.5, "n": 0.3}
+    with ExitStack() as stack:
+        a, b = (stack.enter_context(ModelServer(name)) for name in "ab")
+        m, n, all_of_it = (stack.enter_context(ModelServer(name, served=name)) for name in ("m", "n", "o"))
+        models = [a_model(server.name, server.port) for server in (a, b, m, n, all_of_it)]
+        to = (*(Mirror(name, int(rate * MILLION)) for name, rate in rates.items()), Mirror("o", MILLION))
+        experiment = an_experiment("ab", {"a": 6, "b": 4}, default="a", mirrors=to)
+        stage = stack.enter_context(serving(a_world(models, [experiment]), tmp_path))
+        result = Load(f"{stage.url}/v2/models/a/infer", count=count, vary=lambda i: {"x-n": str(i)}).finish()
+        assert result.failed == 0
+        eventually(lambda: len(all_of_it.requests), within=10, saying="a copy of each", until=lambda got: got == count)
+        eventually(
+            lambda: stage.envoy.stats("cluster.mirrors.upstream_rq_active")["cluster.mirrors.upstream_rq_active"],
+            within=10,
+            saying="no copy is under way",
+            until=lambda active: active == 0,
+        )
+        served = {server.name: {r.header("x-n") for r in server.requests} for server in (a, b, m, n)}
+        assert len(m.requests) == len(served["m"]), "a copy came twice"
+    # Each misses once in a million runs.
+    for name, among, rate in (
+        ("m", served["a"] | served["b"], rates["m"]),
+        ("n", served["m"], rates["n"]),
+        ("n", served["a"], rates["n"]),
+        ("m", served["b"] & served["n"], rates["m"]),
+    ):
+        low, high = binomial_interval(len(among), rate)
+        assert low <= len(among & served[name]) <= high
 
 
 def test_copies_of_grpc_calls(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_what_is_in_it() -> None:
     assert set(built.resources) == {LISTENER, CLUSTER, ROUTES}
     assert list(built.resources[LISTENER]) == ["inference", "mirrors"]
     assert list(built.resources[ROUTES]) == ["inference", "mirrors"]
-    assert list(built.resources[CLUSTER]) == ["g/grpc", "iris", "iris2", "iris3", "mirrors"]
+    assert list(built.resources[CLUSTER]) == ["extproc", "g/grpc", "iris", "iris2", "iris3", "mirrors"]
 
 
 def test_decided_routes_are_those_of_defined_candidates_for_what_they_speak() -> None:

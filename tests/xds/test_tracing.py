@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from extproc import names
+from extproc.credentials import ClientTls
 from extproc.settings import Tracing
 from extproc.xds.snapshot import CLUSTER, LISTENER, build
 from extproc.xds.static import static_config
@@ -18,7 +19,20 @@ HTTP = Tracing(
 )
 
 
-@pytest.mark.parametrize("tracing", [GRPC, HTTP, Tracing("::1", 4318, "/v1/traces", ratio=0)], ids=lambda t: t.url)
+SYSTEM = ClientTls.given("", "", "", {})
+
+
+@pytest.mark.parametrize(
+    "tracing",
+    [
+        GRPC,
+        HTTP,
+        Tracing("::1", 4318, "/v1/traces", ratio=0),
+        Tracing("collector.example", 4317, tls=SYSTEM),
+        Tracing("::1", 4318, "/v1/traces", tls=SYSTEM),
+    ],
+    ids=lambda t: t.url,
+)
 def test_envoy_accepts_it(tracing: Tracing, tmp_path: Path) -> None:
     assert validate(static_config(WORLDS["mirror"], Options(tracing=tracing)), tmp_path) == ""
 

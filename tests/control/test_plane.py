@@ -1,0 +1,72 @@
+"""The one writer: what it logs of what happens, and how loudly."""
+
+import logging
+from datetime import UTC, datetime
+
+import pytest
+
+from extproc.control.health import HealthView
+from extproc.control.plane import Outlets, Plane
+from extproc.control.status import ExperimentState
+from extproc.core.resources import Candidate, Experiment
+from extproc.xds.snapshot import Snapshot
+from tests.control.test_admission import model, valid
+from tests.control.test_state import ALL
+
+AB = Experiment("iris-ab", (Candidate("iris", 1), Candidate("iris2", 1)), "iris")
+OTHER = Experiment("other", (Candidate("iris", 1),))
+
+
+@pytest.fixture
+def plane(caplog: pytest.LogCaptureFixture) -> Plane:
+    """Two experiments that an Envoy runs; what was logged until then is forgotten."""
+    caplog.set_level(logging.INFO, "extproc")
+    outlets = Outlets(publish=lambda _: None, stale=lambda: None, now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    made = Plane(("files",), lambda _: (), outlets)
+    made.offer("files", [valid("a.json", model("iris"), model("iris2"), AB, OTHER)])
+    assert {record.levelname for record in caplog.records} == {"INFO"}, "to wait for Envoy at first is no news"
+    made.connected(True)
+    accept(made)
+    caplog.clear()
+    return made
+
+
+def accept(plane: Plane) -> None:
+    """An Envoy takes everything."""
+    snapshot = Snapshot({}, frozenset())
+    plane.built(snapshot, plane.state.effective)
+    plane.accepted(snapshot, ALL | {"other/iris"})
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    found = [(record.levelname, record.getMessage().removeprefix("experiment iris-ab: ")) for record in caplog.records]
+    caplog.clear()
+    return found
+
+
+def test_what_is_worse_than_before_is_a_warning(plane: Plane, caplog: pytest.LogCaptureFixture) -> None:
+    plane.saw(HealthView({"iris": True}))
+    assert logged(caplog) == [
+        ("WARNING", "candidate_down: iris2"),
+        ("WARNING", "degraded: running without iris2 (Envoy finds iris2 not ready)"),
+    ]
+    plane.saw(HealthView({"iris": True, "iris2": True}))
+    assert logged(caplog) == [("INFO", "candidate_back: iris2"), ("INFO", "active: all candidates ready")]
+    plane.saw(HealthView({}))
+    said = "pending: waiting for iris and iris2; nobody answers (Envoy finds iris and iris2 not ready)"
+    assert ("WARNING", said) in logged(caplog)
+
+
+def test_an_envoy_that_goes_is_one_warning_and_an_event_of_each_experiment(
+    plane: Plane, caplog: pytest.LogCaptureFixture
+) -> None:
+    plane.connected(False)
+    assert logged(caplog) == [("WARNING", "no Envoy is connected: 2 experiment(s) wait for one")]
+    for name in ("iris-ab", "other"):
+        last = plane.chronicle.of(name)[-1]
+        assert (last.event, last.worse, "no Envoy is connected" in last.detail) == ("pending", True, True)
+    plane.connected(True)
+    assert logged(caplog) == []
+    accept(plane)
+    assert [event.event for event in plane.chronicle.of("other")][-2:] == ["accepted", "active"]
+    assert {status.state for status in plane.statuses.values()} == {ExperimentState.ACTIVE}
