@@ -4,14 +4,21 @@ Exit codes: 0 done, 1 the thing asked for is wrong (with the reason), 2 usage. E
 when that command is called, so that `--help` and completion are quick.
 """
 
+import errno
 import importlib
+import os
 import sys
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
 from extproc import __version__
-from extproc.errors import ExtprocError
+from extproc.errors import ExtprocError, InvalidSettings
+
+USAGE: Final = 2
+# What a write may end with. stdout is all that a command writes to without words of its own for a failure; a pipe whose
+# reader is gone is click's business.
+_NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 # Command → the module that holds it, and the line that `--help` shows.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -53,6 +60,18 @@ def main(*arguments: Any) -> None:
     """The `extproc` command."""
     try:
         command.main(args=list(arguments) or None, prog_name="extproc", standalone_mode=True)
+    except InvalidSettings as error:
+        _fail(str(error), USAGE)
     except ExtprocError as error:
-        click.echo(f"extproc: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN or error.filename is not None:
+            raise
+        # Python flushes stdout once more when it ends, and would print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail(f"the output can't be written: {error.strerror}")
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    click.echo(f"extproc: {message}", err=True)
+    sys.exit(code)

@@ -9,7 +9,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -86,6 +86,10 @@ class AdminClient:
         """Make an old revision current again, as a new one."""
         query = {"caller": caller, "why": why, "wait": "" if wait else "false"}
         return self._ask("POST", name, "/rollback", query=query, body={"revision": revision})
+
+    def assign(self, name: str, units: Sequence[str]) -> Document:
+        """Whom units go to: `{"name": …, "revision": …, "assignments": […]}`, one for each in the same order."""
+        return self._ask("POST", name, "/assign", body={"units": list(units)}).document
 
     def _ask(
         self,

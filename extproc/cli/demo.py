@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import os
 import signal
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
@@ -35,8 +36,17 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option("--admin-port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="As in `up`.")
 @click.option("--grpc-port", default=50051, show_default=True, type=click.IntRange(0, 65535), help="As in `up`.")
 @click.option("--free-ports", is_flag=True, help="Take free ports for everything, the models too.")
+@click.option(
+    "--otlp-endpoint",
+    default="",
+    envvar="EXTPROC_OTLP_ENDPOINT",
+    show_envvar=True,
+    help="As in `up`; the models send their spans there as well.",
+)
 @click.option("-o", "--output", default="text", type=click.Choice(["text", "json"]), help="json prints only numbers.")
-def demo(free_ports: bool, keep: bool, requests: int, directory: Path, output: str, **ports: int) -> None:
+def demo(
+    free_ports: bool, keep: bool, requests: int, directory: Path, otlp_endpoint: str, output: str, **ports: int
+) -> None:
     """Train three models, serve them, split requests between them, and change the split while requests flow.
 
     Needs the extra `demo`: pip install 'extproc[demo]'.
@@ -45,7 +55,7 @@ def demo(free_ports: bool, keep: bool, requests: int, directory: Path, output: s
     if missing:
         raise DemoFailed(f"the demo needs {', '.join(missing)}: pip install 'extproc[demo]'")
     flags = {"--" + name.replace("_", "-"): port for name, port in ports.items()}
-    asyncio.run(_until_signalled(_show(directory, flags, free_ports, requests, keep, output == "json")))
+    asyncio.run(_until_signalled(_show(directory, flags, free_ports, otlp_endpoint, requests, keep, output == "json")))
 
 
 async def _until_signalled(show: Coroutine[Any, Any, None]) -> None:
@@ -67,13 +77,20 @@ async def _until_signalled(show: Coroutine[Any, Any, None]) -> None:
 
 
 async def _show(
-    directory: Path, ports: Mapping[str, int], free_ports: bool, requests: int, keep: bool, as_json: bool
+    directory: Path,
+    ports: Mapping[str, int],
+    free_ports: bool,
+    otlp_endpoint: str,
+    requests: int,
+    keep: bool,
+    as_json: bool,
 ) -> None:
     from extproc.demo.screen import Screen
-    from extproc.demo.show import staged
+    from extproc.demo.show import Collector, staged
 
     screen = Screen(steps=Console(stderr=as_json), results=Console())
-    async with staged(directory, ports, screen, free_ports=free_ports) as stage:
+    collector = Collector.given(otlp_endpoint, os.environ)
+    async with staged(directory, ports, screen, free_ports=free_ports, collector=collector) as stage:
         result = await stage.perform(requests, screen)
         if as_json:
             click.echo(json.dumps(result.as_json(), indent=2))

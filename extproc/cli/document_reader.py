@@ -83,6 +83,10 @@ class Reader:
         """Every field, each of which is true or false."""
         return {plain(key): self.flag(key) for key in self._value}
 
+    def numbers(self) -> dict[str, float]:
+        """Every field, each of which is a number."""
+        return {plain(key): self.number(key) for key in self._value}
+
     def rest(self, *but: str) -> dict[str, str]:
         """Every further field as text, texts bare and all else as JSON."""
         return {

@@ -12,6 +12,7 @@ import click
 
 from extproc.cli.admin_client import ANSWER_WITHIN, AdminClient, Document
 from extproc.cli.admin_errors import AdminRefusedError
+from extproc.cli.experiment_assign import assign
 from extproc.cli.experiment_options import (
     ADMIN,
     ANY_OUTPUT,
@@ -210,3 +211,6 @@ def rollback(name: str, revision: int, caller: str, why: str, no_wait: bool, adm
     """
     answer = AdminClient(admin).roll_back(name, revision, caller=caller, why=why, wait=not no_wait)
     Printer(admin, output).change(answer, f"rolled back to revision {revision}", "already runs")
+
+
+experiment.add_command(assign)

@@ -19,6 +19,8 @@ from extproc.cli.experiment_view import (
     RefusedView,
     RevisionView,
 )
+from extproc.cli.outcome_tables import fit, outcomes_table
+from extproc.cli.outcome_view import OutcomesView
 
 STATE_STYLES: Final[Mapping[str, str]] = {
     "PENDING": "cyan",
@@ -66,6 +68,9 @@ def experiment_list(
     waiting = [] if wide else [shown for shown in experiments if shown.state not in _SETTLED]
     if waiting:
         parts += [Text(), *(_line(shown.name, _state(shown.state), shown.reason) for shown in waiting)]
+    wrong = [(shown.name, shown.split) for shown in experiments if shown.split and shown.split.mismatch]
+    if wrong:
+        parts += [Text(), *(Text.assemble(f"{name}: split ", fit(split)) for name, split in wrong)]
     if refused:
         parts += [Text(), Text("Not taken:", style="bold"), *_refused(refused)]
     return Group(*parts)
@@ -81,6 +86,9 @@ def experiment_status(shown: ExperimentView, *, wide: bool) -> RenderableType:
     parts: list[RenderableType] = [facts]
     if shown.candidates:
         parts += [Text(), _candidates(shown)]
+    answerers = tuple(_answerers(shown))
+    if answerers:
+        parts += [Text(), outcomes_table(answerers, wide=wide)]
     if shown.problems:
         parts += [Text(), Text("Problems:", style="bold red"), *(Text(f"  {problem}") for problem in shown.problems)]
     events = shown.events if wide else shown.events[-_EVENTS_SHOWN:]
@@ -123,6 +131,8 @@ def _facts(shown: ExperimentView) -> Iterator[tuple[str, Text]]:
             yield name.replace("_", " "), Text(value)
     if shown.conditions and shown.state != "STOPPED":  # nothing is asked of what does not run
         yield "conditions", Text(", ").join(_condition(name, met) for name, met in shown.conditions.items())
+    if shown.split:
+        yield "split", fit(shown.split)
 
 
 def _condition(name: str, met: bool) -> Text:
@@ -138,12 +148,25 @@ def _candidates(shown: ExperimentView) -> Table:
     if shown.mirror:
         mirror = shown.mirror
         copies = _bar(mirror.percent / 100, _BAR, "magenta")
-        rows.append((f"{mirror.name} (mirror)", "-", copies, mirror.ready, "-", mirror.requests))
+        rows.append((_copied(mirror.name), "-", copies, mirror.ready, "-", mirror.requests))
     counted = any(requests is not None for *_, requests in rows)
     table = _table("CANDIDATE", "WEIGHT", "SHARE", "READY", "ROUTE", *(("REQUESTS",) if counted else ()))
     for name, weight, bar, ready, route, requests in rows:
         _row(table, name, weight, bar, Text(*_READY[ready]), route, *((_known(requests),) if counted else ()))
     return table
+
+
+def _answerers(shown: ExperimentView) -> Iterator[tuple[str, OutcomesView]]:
+    """The candidates, and the mirror, that have had requests."""
+    for one in shown.candidates:
+        if one.requests and one.outcomes:
+            yield one.name, one.outcomes
+    if shown.mirror and shown.mirror.requests and shown.mirror.outcomes:
+        yield _copied(shown.mirror.name), shown.mirror.outcomes
+
+
+def _copied(name: str) -> str:
+    return f"{name} (mirror)"
 
 
 def _events(events: Iterable[EventView]) -> Table:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from extproc.cli.document_reader import Reader
+from extproc.cli.outcome_view import OutcomesView, SplitView
 from extproc.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateView:
-    """One candidate; `share` is 0 to 1; `ready` and `requests` are None where they are not known."""
+    """One candidate; `share` is 0 to 1; `ready`, `requests` and `outcomes` are None where they are not known."""
 
     name: str
     weight: int
@@ -21,6 +22,7 @@ class CandidateView:
     ready: bool | None
     route: str
     requests: int | None
+    outcomes: OutcomesView | None = None
 
     @classmethod
     def of(cls, document: Reader) -> Self:
@@ -31,6 +33,7 @@ class CandidateView:
             document.flag("ready", None),
             document.text("route", ""),
             document.whole("requests", None),
+            OutcomesView.of(document.inside("outcomes", None)),
         )
 
 
@@ -42,6 +45,7 @@ class MirrorView:
     percent: float
     ready: bool | None
     requests: int | None
+    outcomes: OutcomesView | None = None
 
     @classmethod
     def of(cls, document: Reader) -> Self:
@@ -50,6 +54,7 @@ class MirrorView:
             document.number("percent"),
             document.flag("ready", None),
             document.whole("requests", None),
+            OutcomesView.of(document.inside("outcomes", None)),
         )
 
 
@@ -101,6 +106,7 @@ class ExperimentView:
     problems: tuple[Problem, ...]
     events: tuple[EventView, ...]
     spec: SpecView | None
+    split: SplitView | None = None
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | Reader) -> Self:
@@ -121,6 +127,7 @@ class ExperimentView:
             tuple(Problem(item.text("path", ""), item.text("message")) for item in reader.each("problems")),
             tuple(EventView.of(item) for item in reader.each("events")),
             SpecView.of(spec) if spec else None,
+            SplitView.of(reader.inside("split", None)),
         )
 
 

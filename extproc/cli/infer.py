@@ -10,8 +10,10 @@ from extproc.cli.experiment_options import output_option
 from extproc.cli.output import Output
 from extproc.inference.call import base_url, model_name
 from extproc.inference.headers import Headers, header
+from extproc.inference.traces import TRACEPARENT
 from extproc.names import ROUTE_HEADER
 
+JAEGER_URL: Final = "http://127.0.0.1:16686"  # Jaeger's own port
 DAY: Final = 86_400.0  # seconds
 CONCURRENCY_MAX: Final = 1000  # each is a connection, and a user may have 1,024 files open
 
@@ -65,6 +67,12 @@ def _number(_context: click.Context, _parameter: click.Parameter, value: float |
 )
 @click.option("--grpc", is_flag=True, help="Call over gRPC instead of REST.")
 @click.option("--sticky", is_flag=True, help="Stay with the candidate of the last answer, from run to run.")
+@click.option(
+    "--trace",
+    is_flag=True,
+    help="Begin a sampled trace with each request, and print its id and Jaeger URL (of several: the slowest of each"
+    " candidate and the first of each failure; with -o all). extproc needs its --otlp-endpoint for that.",
+)
 @click.option("--show-headers", is_flag=True, help="Print the (first) request's and answer's headers, to stderr.")
 @output_option(Output.TEXT, Output.JSON, Output.YAML)
 @click.option(
@@ -86,6 +94,16 @@ def _number(_context: click.Context, _parameter: click.Parameter, value: float |
     show_envvar=True,
     callback=_checked(base_url),
     help="extproc's admin HTTP, which tells the configured shares.",
+)
+@click.option(
+    "--jaeger-url",
+    metavar="URL",
+    envvar="EXTPROC_JAEGER_URL",
+    default=JAEGER_URL,
+    show_default=True,
+    show_envvar=True,
+    callback=_checked(base_url),
+    help="Where Jaeger shows traces.",
 )
 @click.option("--header", "headers", metavar="K:V", multiple=True, callback=_headers, help="Send this header too.")
 @click.option(
@@ -110,6 +128,8 @@ def infer(data: str | None, file: BinaryIO | None, headers: Headers, **flags: An
         raise click.UsageError("--concurrency needs -i N or --seconds S.")
     if flags["sticky"] and any(name == ROUTE_HEADER for name, _ in headers):
         raise click.UsageError(f"--sticky sends {ROUTE_HEADER} itself: leave out the --header.")
+    if flags["trace"] and any(name == TRACEPARENT for name, _ in headers):
+        raise click.UsageError(f"--trace sends {TRACEPARENT} itself: leave out the --header.")
     from extproc.cli.infer_run import Order, run  # half a second of imports that `--help` does not need
 
     # What the shell gave that is no UTF-8 goes on as it came.

@@ -22,6 +22,7 @@ from extproc.inference.call import Answer, Call
 from extproc.inference.headers import Headers, without_secrets
 from extproc.inference.load import Limits
 from extproc.inference.tally import Latency, Line, Summary
+from extproc.inference.traces import Traces
 from extproc.names import ROUTE_HEADER
 from extproc.wire.inference import MODEL_INFER
 
@@ -56,6 +57,37 @@ def print_route(answer: Answer) -> None:
     """Who answered, to stderr."""
     if answer.route:
         click.echo(f"{ROUTE_HEADER}: {plain(answer.route)}", err=True)
+
+
+def print_trace(answer: Answer, jaeger: str) -> None:
+    """Where the request's trace is to be seen, to stderr; nothing without one."""
+    if answer.trace and answer.reached:
+        click.echo(f"trace: {answer.trace} {_trace_url(answer.trace, jaeger)}", err=True)
+
+
+def print_traces(traces: Traces, jaeger: str) -> None:
+    """Those that are worth a look, below the table. A line each, whatever its length: a folded URL can't be opened."""
+    for route, traced in sorted(traces.slowest.items()):
+        who = plain(route) or "the answers without a token"
+        write_line(f"slowest of {who}, {traced.seconds * 1000:,.1f} ms: {_trace_url(traced.trace, jaeger)}")
+    for code, traced in traces.failed.items():
+        write_line(f"first with {code}: {_trace_url(traced.trace, jaeger)}")
+
+
+def trace_documents(traces: Traces, jaeger: str) -> list[dict[str, Any]]:
+    """All of them for machines, in the order of their answers."""
+    return [
+        {**_trace_document(t.trace, jaeger), "route": t.route, "code": t.code, "ms": round(t.seconds * 1000, 2)}
+        for t in traces.every
+    ]
+
+
+def _trace_document(trace: str, jaeger: str) -> dict[str, Any]:
+    return {"id": trace, "url": _trace_url(trace, jaeger)}
+
+
+def _trace_url(trace: str, jaeger: str) -> str:
+    return f"{jaeger}/trace/{trace}"
 
 
 def print_headers(call: Call, answer: Answer, *, grpc: bool) -> None:
@@ -138,7 +170,7 @@ def _latency(latency: Latency) -> Iterator[str]:
         yield NONE if value is None else f"{value:,.1f}"
 
 
-def answer_document(call: Call, answer: Answer, body: Any, *, headers: bool) -> dict[str, Any]:
+def answer_document(call: Call, answer: Answer, body: Any, jaeger: str, *, headers: bool) -> dict[str, Any]:
     """One request for machines; `detail` says why it failed where the answer itself does not."""
     return {
         "model": call.model,
@@ -147,6 +179,7 @@ def answer_document(call: Call, answer: Answer, body: Any, *, headers: bool) -> 
         "route": answer.route,
         "ms": round(answer.seconds * 1000, 2),
         **({"detail": answer.detail} if answer.detail else {}),
+        **({"trace": _trace_document(answer.trace, jaeger)} if answer.trace and answer.reached else {}),
         **(_headers_document(answer) if headers else {}),
         "answer": body if answer.body else None,
     }

@@ -24,6 +24,7 @@ from extproc.inference.kept_routes import KeptRoutes, state_folder
 from extproc.inference.load import Limits, Sender
 from extproc.inference.rest import open_rest
 from extproc.inference.tally import Summary, Tally
+from extproc.inference.traces import Traces
 from extproc.names import ROUTE_HEADER
 from extproc.wire import inference as wire
 
@@ -50,6 +51,8 @@ class Order:
     concurrency: int
     grpc: bool
     sticky: bool
+    trace: bool
+    jaeger_url: str
     show_headers: bool
     output: Output
 
@@ -69,7 +72,7 @@ class Order:
             body = wire.model_infer_request(fields, self.model) if self.grpc else body
         except wire.NotAnInferenceRequestError as error:
             raise wire.NotAnInferenceRequestError(f"the body can't be sent: {error}") from error
-        return Call(self.inference, self.model, body, self.headers, self.timeout)
+        return Call(self.inference, self.model, body, self.headers, self.timeout, self.trace)
 
 
 def run(order: Order) -> None:
@@ -104,18 +107,21 @@ async def _once(order: Order, call: Call, sender: Sender) -> str:
     answer = await sender.send()
     body = wire.response_json(answer.body) if order.grpc and answer.ok else screen.body_value(answer.body)
     if order.output.for_programs:
-        write_document(screen.answer_document(call, answer, body, headers=order.show_headers), order.output)
+        document = screen.answer_document(call, answer, body, order.jaeger_url, headers=order.show_headers)
+        write_document(document, order.output)
     else:
         if order.show_headers:
             screen.print_headers(call, answer, grpc=order.grpc)
         screen.print_body(body)
         screen.print_route(answer)
+        screen.print_trace(answer, order.jaeger_url)
     return "" if answer.ok else explain(answer, call, order.admin)
 
 
 async def _several(order: Order, call: Call, sender: Sender, limits: Limits) -> str:
     """Send many and print the table; returns what is wrong with the failed ones, empty when none is."""
     tally = Tally()
+    traces = Traces(keep_every=order.output.for_programs)
     first: list[Answer] = []
     before, _ = await _configured(call, order.admin)
     begun = time.monotonic()
@@ -123,6 +129,7 @@ async def _several(order: Order, call: Call, sender: Sender, limits: Limits) -> 
 
         def note(answer: Answer) -> None:
             tally.note(answer)
+            traces.note(answer)
             if tally.requests == 1:
                 first.append(answer)
             show(tally.requests, time.monotonic() - begun, tally.failures.total())
@@ -143,11 +150,13 @@ async def _several(order: Order, call: Call, sender: Sender, limits: Limits) -> 
     summary = tally.summary(seconds, after.candidates if after else ())
     if order.output.for_programs:
         headers = first[0] if first and order.show_headers else None
-        write_document(
-            screen.summary_document(call, summary, after, notes, grpc=order.grpc, headers=headers), order.output
-        )
+        document = screen.summary_document(call, summary, after, notes, grpc=order.grpc, headers=headers)
+        if order.trace:
+            document["traces"] = screen.trace_documents(traces, order.jaeger_url)
+        write_document(document, order.output)
     else:
         screen.print_summary(call, summary, after, notes)
+        screen.print_traces(traces, order.jaeger_url)
     return _complaint(summary, tally.examples, call, order.admin)
 
 

@@ -14,7 +14,7 @@ import click
 from ruamel.yaml import YAML
 
 from extproc.control.admission import NOTHING, Admission, admit
-from extproc.core.resources import Kind
+from extproc.core.resources import Endpoint, Kind
 from extproc.errors import ExtprocError
 from extproc.sources.once import read_once
 from extproc.xds.bootstrap import bootstrap as envoy_bootstrap
@@ -84,8 +84,25 @@ def bootstrap(output: str, **options: Any) -> None:
 @_envoy_admin_port
 @_grpc_port
 @_grpc_host
+@click.option(
+    "--workers",
+    default=1,
+    type=click.IntRange(1),
+    envvar="EXTPROC_WORKERS",
+    show_envvar=True,
+    show_default=True,
+    help="Processes that decide.",
+)
+@click.option(
+    "--worker-port",
+    default=None,
+    type=click.IntRange(1, 65535),
+    envvar="EXTPROC_WORKER_PORT",
+    show_envvar=True,
+    help="The first worker's port; the others follow.  [default: the port after --grpc-port]",
+)
 @_output("json")
-def config(resources: tuple[Path, ...], output: str, **options: Any) -> None:
+def config(resources: tuple[Path, ...], output: str, workers: int, worker_port: int | None, **options: Any) -> None:
     """The whole generated Envoy configuration, as one static file.
 
     Every model that is defined counts as ready. Envoy runs it without extproc too, and then splits by itself.
@@ -93,7 +110,9 @@ def config(resources: tuple[Path, ...], output: str, **options: Any) -> None:
     admission = admit(NOTHING, read_once(resources), problems)
     if admission.reports:
         raise ExtprocError("\n".join(["the resources are not valid:", *map(str, admission.reports)]))
-    document = static_config(_world(admission), Options(**options))
+    first = worker_port or options["grpc_port"] + 1
+    endpoints = tuple(Endpoint(options["grpc_host"], first + number) for number in range(workers))
+    document = static_config(_world(admission), Options(**options, workers=endpoints))
     click.echo(_json(document) if output == "json" else _yaml(document), nl=False)
 
 

@@ -20,7 +20,7 @@ class Call:
     """One inference request. `url` is Envoy's inference URL without a slash at its end; `timeout` in seconds.
 
     `body` is what goes over the wire: JSON for REST, a ModelInferRequest for gRPC. The names of `headers`
-    are in lower case.
+    are in lower case. With `traced` each sending begins a trace of its own.
     """
 
     url: str
@@ -28,6 +28,7 @@ class Call:
     body: bytes
     headers: Headers = ()
     timeout: float = 30.0
+    traced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Answer:
     `code` is the HTTP status (`200`) or the gRPC status code (`OK`), and a word where there was no answer (`refused`,
     `timeout`, `disconnected`). `seconds` is from the asking to the answer's last byte. `route` is the route token,
     empty where none came. `reached` is false when there was nobody to send the request to. `detail` says why it failed.
+    `trace` is the id of the trace that was begun for it, empty for none.
     """
 
     code: str
@@ -48,6 +50,7 @@ class Answer:
     body: bytes = b""
     sent: Headers = ()
     received: Headers = ()
+    trace: str = ""
 
 
 Ask = Callable[[str], Awaitable[Answer]]

@@ -12,6 +12,7 @@ import grpc.aio
 from extproc.errors import ExtprocError
 from extproc.inference.call import Answer, Ask, Call
 from extproc.inference.headers import Headers
+from extproc.inference.traces import TRACEPARENT, begin
 from extproc.names import MODEL_HEADER, ROUTE_HEADER
 from extproc.wire.inference import MODEL_INFER
 
@@ -37,6 +38,10 @@ async def open_grpc(call: Call) -> AsyncIterator[Ask]:
 
         async def ask(route: str) -> Answer:
             sent = (*metadata, (ROUTE_HEADER, route)) if route else metadata
+            trace = ""
+            if call.traced:
+                trace, traceparent = begin()
+                sent = (*sent, (TRACEPARENT, traceparent))
             begun = time.perf_counter()
             rpc = infer(call.body, metadata=sent, timeout=call.timeout)
             try:
@@ -55,10 +60,20 @@ async def open_grpc(call: Call) -> AsyncIterator[Ask]:
                     error.details() or "",
                     sent=_texts(sent),
                     received=received,
+                    trace=trace,
                 )
             seconds = time.perf_counter() - begun
             received = _texts((*await rpc.initial_metadata(), *await rpc.trailing_metadata()))
-            return Answer("OK", True, seconds, _route(received), body=body, sent=_texts(sent), received=received)
+            return Answer(
+                "OK",
+                True,
+                seconds,
+                _route(received),
+                body=body,
+                sent=_texts(sent),
+                received=received,
+                trace=trace,
+            )
 
         yield ask
 

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 
 from extproc import __version__
 from extproc.inference.call import Answer, Ask, Call
+from extproc.inference.traces import TRACEPARENT, begin
 from extproc.names import MODEL_HEADER, ROUTE_HEADER
 
 _SUCCESSFUL: Final = range(200, 300)  # RFC 9110 section 15.3
@@ -47,6 +48,9 @@ async def open_rest(call: Call, connections: int) -> AsyncIterator[Ask]:
         headers = fixed.copy()
         if route:
             headers[ROUTE_HEADER] = route
+        trace = ""
+        if call.traced:
+            trace, headers[TRACEPARENT] = begin()
         begun = time.perf_counter()
         try:
             async with session.post(url, data=call.body, headers=headers, allow_redirects=False) as response:
@@ -60,11 +64,20 @@ async def open_rest(call: Call, connections: int) -> AsyncIterator[Ask]:
                     body=body,
                     sent=tuple(response.request_info.headers.items()),
                     received=tuple(response.headers.items()),
+                    trace=trace,
                 )
         except (aiohttp.ClientError, OSError) as error:
             code, reached = next((word, there) for kind, word, there in _FAILURES if isinstance(error, kind))
             seconds = time.perf_counter() - begun
-            return Answer(code, False, seconds, reached=reached, detail=_reason(error), sent=tuple(headers.items()))
+            return Answer(
+                code,
+                False,
+                seconds,
+                reached=reached,
+                detail=_reason(error),
+                sent=tuple(headers.items()),
+                trace=trace,
+            )
 
     # The proxy of the environment is not asked: what is measured is Envoy.
     async with aiohttp.ClientSession(

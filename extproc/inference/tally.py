@@ -12,7 +12,8 @@ from typing import Any
 
 from extproc.core.tokens import tokens
 from extproc.inference.call import Answer
-from extproc.inference.statistics import percentile, wilson
+from extproc.inference.statistics import percentile
+from extproc.intervals import wilson
 from extproc.names import PIPELINE_SUFFIX
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -23,6 +23,7 @@ from extproc.core.split import DRAW_BITS
 from extproc.core.table import Decision
 from extproc.errors import InvalidSettings
 from extproc.settings import Tracing
+from extproc.telemetry.exporters import exporter
 
 Metadata = Iterable[tuple[str, str | bytes]]  # of a gRPC call; read more than once
 
@@ -50,12 +51,15 @@ def sampled(traceparent: str) -> bool:
 
 
 class Traces:
-    """Makes the spans and sends them, until `close`. Raises InvalidSettings when an OTEL_… variable makes no sense."""
+    """Makes the spans and sends them, until `close`. Raises InvalidSettings when an OTEL_… variable makes no sense.
 
-    def __init__(self, tracing: Tracing) -> None:
+    `lost` is called with the number of spans that were dropped, whenever some were; by one thread at a time.
+    """
+
+    def __init__(self, tracing: Tracing, lost: Callable[[int], None] = lambda _: None) -> None:
         try:
-            self._drops: Final = Drops(tracing.url)
-            self._exporter: Final = CountedExporter(_exporter(tracing), self._drops)
+            self._drops: Final = Drops(tracing.url, lost)
+            self._exporter: Final = CountedExporter(exporter(tracing), self._drops)
             self._queue: Final = BoundedQueue(self._exporter, self._drops)
         except ValueError as error:
             raise InvalidSettings(f"OpenTelemetry's settings can't be used: {error}") from error
@@ -105,13 +109,17 @@ class RouteSpan:
         self._attributes: dict[str, str | float] = {}
 
     def decided(self, decision: Decision, draw: int) -> None:
-        """Say what was decided; `draw` in [0, 2^64) is told as a number in [0, 1)."""
+        """Say what was decided; `draw` in [0, 2^64) is told as a number in [0, 1). What is not known is left out."""
         self._attributes = {
             "experiment.name": decision.experiment,
-            "experiment.candidate": decision.candidate,
             "experiment.outcome": decision.outcome.value,
             "experiment.draw": (draw >> DRAW_BITS - _MANTISSA) / 2**_MANTISSA,
         }
+        if decision.candidate:
+            self._attributes["experiment.candidate"] = decision.candidate
+            self._attributes["experiment.share"] = decision.share
+        if decision.revision:
+            self._attributes["experiment.revision"] = decision.revision
 
     def end(self) -> None:
         """The stream is over."""
@@ -122,9 +130,10 @@ class RouteSpan:
 
 
 class Drops:
-    """Counts the spans that are lost on the way to `collector`, and says so once a minute."""
+    """Counts the spans that are lost on the way to `collector`, and says so once a minute; `lost` is told of each."""
 
-    def __init__(self, collector: str) -> None:
+    def __init__(self, collector: str, lost: Callable[[int], None] = lambda _: None) -> None:
+        self._lost: Final = lost
         self.count = 0
         self._collector: Final = collector
         self._said = 0
@@ -139,6 +148,7 @@ class Drops:
     def add(self, spans: int) -> None:
         with self._lock:
             self.count += spans
+            self._lost(spans)
             if time.monotonic() - self._said_at < SAY_EVERY:
                 return
             self._say()
@@ -215,14 +225,3 @@ class BoundedQueue(BatchSpanProcessor):
             return
         self._handed += 1
         super().on_end(span)
-
-
-def _exporter(tracing: Tracing) -> SpanExporter:
-    """The SDK's exporter; headers, timeout and compression are read by it from the OTEL_… variables."""
-    if tracing.http:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
-
-        return HttpExporter(endpoint=tracing.url)
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
-
-    return GrpcExporter(endpoint=tracing.url, insecure=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from extproc.inference.call import Answer
-from extproc.inference.statistics import wilson
+from extproc.intervals import wilson
 from extproc.inference.tally import Candidate, Summary, Tally
 
 CONFIGURED = (Candidate("iris", ":iris_1:", 0.7), Candidate("iris2", ":iris2_2:", 0.3))

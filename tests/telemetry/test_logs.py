@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from extproc.telemetry.logs import configure
+from extproc.telemetry.logs import Format, configure
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +38,14 @@ def test_lines_of_a_lower_level_are_left_out() -> None:
     logging.getLogger("extproc").warning("this")
     assert stream.getvalue().endswith(" WARNING extproc: this\n")
     assert "not this" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_lines_of_several_processes_say_which(form: Format) -> None:
+    stream = io.StringIO()
+    configure("info", form, stream, process="worker-1")
+    logging.getLogger("extproc").info("this")
+    if form == "json":
+        assert json.loads(stream.getvalue())["process"] == "worker-1"
+    else:
+        assert stream.getvalue().endswith(" INFO    worker-1 extproc: this\n")

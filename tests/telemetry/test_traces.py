@@ -19,7 +19,7 @@ from tests.harness.waiting import eventually
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED: Final = (("user-agent", "envoy"), ("traceparent", f"00-{TRACE}-{PARENT}-01"), ("x-bin", b"\0"))
-DECISION: Final = Decision("iris-ab", "iris2", Outcome.STICKY, "iris-ab/iris2")
+DECISION: Final = Decision("iris-ab", "iris2", Outcome.STICKY, "iris-ab/iris2", revision=3, share=0.3)
 
 
 @pytest.fixture
@@ -37,13 +37,15 @@ def traces(port: int, environment: Mapping[str, str] | None = None) -> Iterator[
     """Traces to a port; what OpenTelemetry's own logger was told is undone."""
     tracing = Tracing.given(f"127.0.0.1:{port}", None, environment or {})
     assert tracing
+    told: list[int] = []
     noisy = logging.getLogger("opentelemetry")
     handlers, propagate = noisy.handlers, noisy.propagate
-    made = Traces(tracing)
+    made = Traces(tracing, told.append)
     try:
         yield made
     finally:
         made.close()
+        assert sum(told) == made.dropped, "who counts elsewhere counts the same"
         noisy.handlers, noisy.propagate = handlers, propagate
 
 
@@ -66,9 +68,25 @@ def test_a_span_tells_the_decision_below_its_parent(quick: None) -> None:
         "experiment.candidate": "iris2",
         "experiment.outcome": "sticky",
         "experiment.draw": 0.5,
+        "experiment.revision": 3,
+        "experiment.share": 0.3,
     }
     assert 0 < span.start <= span.end <= time.time_ns()
     assert ours.dropped == 0
+
+
+def test_a_span_tells_nothing_that_is_not_known(quick: None) -> None:
+    with Collector() as collector, traces(collector.port) as ours:
+        span = ours.begin(SAMPLED)
+        assert span
+        span.decided(Decision("iris-ab", "", Outcome.NOT_ACCEPTED), 0)
+        span.end()
+        (got,) = eventually(lambda: collector.spans, within=10, saying="the span")
+    assert got.tags == {
+        "experiment.name": "iris-ab",
+        "experiment.outcome": "not_accepted",
+        "experiment.draw": 0.0,
+    }
 
 
 def test_the_largest_draw_is_told_as_less_than_one(quick: None) -> None:
