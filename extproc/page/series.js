@@ -1,0 +1,33 @@
+// A timeline's points as the columns that a chart draws: one list of times, and one of values for each candidate.
+
+const GAP = 1.5; // steps without a point, and nothing is known in between
+
+/** What the charts show: how it is called, how a step's numbers become a value, and whether nothing means 0. */
+export const MEASURES = [
+  { key: "traffic", title: "Requests/s", value: (cell, step) => (cell?.requests ?? 0) / step },
+  { key: "p99", title: "Latency, p99", value: (cell) => cell?.p99 ?? null },
+  { key: "p50", title: "Latency, p50", value: (cell) => cell?.p50 ?? null },
+  { key: "errors", title: "Errors", value: (cell) => (cell?.requests ? (cell.errors ?? 0) / cell.requests : null) },
+];
+
+/** `[times, …values of each candidate, …values of each mirror]`, of the last `minutes`. */
+export function columns({ points, step }, measure, names, copies, minutes) {
+  const from = (points.length ? Date.parse(points.at(-1).at) / 1000 : 0) - minutes * 60;
+  const times = [];
+  const values = [...names, ...copies].map(() => []);
+  for (const point of points) {
+    const at = Date.parse(point.at) / 1000;
+    if (at < from) continue;
+    if (times.length && at - times.at(-1) > GAP * step) {
+      times.push(times.at(-1) + step);
+      values.forEach((column) => column.push(null));
+    }
+    times.push(at);
+    const cells = [
+      ...names.map((name) => point.candidates?.[name]),
+      ...copies.map((name) => point.mirrors?.[name] ?? point.mirror),
+    ];
+    cells.forEach((cell, i) => values[i].push(measure.value(cell, step)));
+  }
+  return [times, ...values];
+}
