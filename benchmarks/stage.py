@@ -1,0 +1,171 @@
+"""Every case at once, ready for load: its Envoy, its server, and the models that all of them share.
+
+All are started together and idle while another is measured, so that cases can take turns every few seconds. What they
+cost while idle (a health check and a look at readiness each second) every measurement has in the same way.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import envoy_configs
+from benchmarks.cases import TRACE_SINK, Case
+from extproc.cli.serve import up
+from tests.harness.client import fetch
+from tests.harness.envoy import RunningEnvoy
+from tests.harness.extproc import RunningExtproc
+from tests.harness.load import run_load
+from tests.harness.ports import free_port
+from tests.harness.process import Child
+from tests.harness.waiting import eventually
+
+PATH: Final = "/v2/models/iris/infer"
+_TYPE: Final = "type.googleapis.com/extproc.v1."
+_READY: Final = 60.0  # seconds; with ten stages starting on two cores
+_LOOKS: Final = 40  # requests that must all be answered well before a case counts as ready
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A case that serves. `roots` are the processes that its Envoy and its server begin with, `models` its models'."""
+
+    case: Case
+    port: int
+    envoy_admin: str
+    roots: tuple[int, ...]
+    models: int
+    wait: Callable[[], object]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{PATH}"
+
+    def ext_proc(self) -> Mapping[str, int]:
+        """Envoy's counters of its ext_proc filter, none where it has no such filter."""
+        pattern = r"^http\.inference\.ext_proc\."
+        text = fetch(f"{self.envoy_admin}/stats?filter={pattern}").text
+        return {key.rpartition(".")[2]: int(value) for key, value in re.findall(r"^(\S+): (\d+)$", text, re.MULTILINE)}
+
+    def wait_ready(self) -> None:
+        """Wait until every request of several is answered by one of the two models. Raises AssertionError."""
+        self.wait()
+
+        def look() -> int:
+            result = run_load(self.url, _LOOKS)
+            assert result.failed == 0, str(result)
+            return sum(count for route, count in result.by_route.items() if route.startswith(":iris"))
+
+        eventually(look, within=_READY, saying=f"{self.case.name} serves", until=lambda split: split == _LOOKS)
+
+
+class Stage:
+    """Starts cases in `directory`, each Envoy with `concurrency` threads; ends everything that it started."""
+
+    def __init__(self, directory: Path, concurrency: int = 1) -> None:
+        self._directory: Final = directory
+        self._concurrency: Final = concurrency
+        self._stack: Final = ExitStack()
+        self._ports: Final = {name: free_port() for name in (*envoy_configs.WEIGHTS, "iris3", "sink")}
+        self._resources: Final = directory / "resources.json"
+        self._generated: dict[str, Any] | None = None
+        self._models: Final = self._envoy(envoy_configs.models(list(self._ports.values())), 1)
+
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def start(self, cases: Iterable[Case]) -> list[Running]:
+        """Start all of them, and wait until each one serves. Raises AssertionError with its log when one does not."""
+        self._resources.write_text(json.dumps({"version_info": "1", "resources": self._experiment()}))
+        running = [self._spawn(case) for case in cases]
+        self._models.wait_live(_READY)
+        for each in running:
+            each.wait_ready()
+        return running
+
+    def _spawn(self, case: Case) -> Running:
+        match case.kind:
+            case "native":
+                return self._beside(case, lambda port: envoy_configs.native(port, self._ports))
+            case "generated":
+                return self._beside(case, lambda port: envoy_configs.without_ext_proc(self._static(port)))
+            case "peer":
+                at = free_port()
+                server = self._server(case, at)
+                return self._beside(case, lambda port: envoy_configs.for_peer(self._static(port), at), server)
+            case "product":
+                return self._product(case)
+
+    def _product(self, case: Case) -> Running:
+        sink = f"http://127.0.0.1:{self._ports['sink']}/v1/traces"
+        given = [sink if word == TRACE_SINK else word for word in case.arguments]
+        argv = ["up", "--resources", str(self._resources), "--envoy-concurrency", str(self._concurrency), *given]
+        product = self._stack.enter_context(RunningExtproc(argv, self._directory / _slug(case.name)))
+        return Running(
+            case,
+            product.inference_port,
+            product.envoy_admin_url,
+            (product.pid,),
+            self._models.pid,
+            lambda: product.wait_ready(_READY),
+        )
+
+    def _beside(self, case: Case, config: Callable[[int], dict[str, Any]], *server: Child) -> Running:
+        port = free_port()
+        envoy = self._envoy(config(port), self._concurrency, case.name)
+        roots = (envoy.pid, *(each.pid for each in server))
+        return Running(case, port, envoy.admin_url, roots, self._models.pid, lambda: envoy.wait_live(_READY))
+
+    def _envoy(self, config: Mapping[str, Any], concurrency: int, name: str = "models") -> RunningEnvoy:
+        # While a server is slow, Envoy would write a line for each request that it decides by itself.
+        quiet = ("--log-level", "error")
+        started = RunningEnvoy(config, self._directory / _slug(name), arguments=quiet, concurrency=concurrency)
+        return self._stack.enter_context(started)
+
+    def _server(self, case: Case, port: int) -> Child:
+        log = self._directory / f"{_slug(case.name)}.log"
+        argv = [word.replace("{port}", str(port)) for word in case.arguments]
+        return self._child(argv, log, {**os.environ, "PORT": str(port)})
+
+    def _child(self, argv: list[str], log: Path, environment: Mapping[str, str]) -> Child:
+        child = Child(argv, stdout=log, stderr=log, environment=environment)
+        self._stack.callback(child.kill)
+        return child
+
+    def _static(self, port: int) -> dict[str, Any]:
+        if self._generated is None:
+            self._generated = envoy_configs.generated(self._resources, port)
+        config = json.loads(json.dumps(self._generated))
+        [inference] = (each for each in config["static_resources"]["listeners"] if each["name"] == "inference")
+        inference["address"]["socket_address"]["port_value"] = port
+        return config  # type: ignore[no-any-return]
+
+    def _experiment(self) -> list[dict[str, Any]]:
+        models = [
+            {"@type": f"{_TYPE}Model", "name": name, "endpoints": [f"127.0.0.1:{self._ports[name]}"]}
+            for name in envoy_configs.WEIGHTS
+        ]
+        candidates = [{"name": name, "weight": weight} for name, weight in envoy_configs.WEIGHTS.items()]
+        return [
+            *models,
+            {"@type": f"{_TYPE}Experiment", "name": "iris-ab", "default": "iris", "candidates": candidates},
+        ]
+
+
+def known_flags() -> frozenset[str]:
+    """The flags that this `extproc up` has."""
+    return frozenset(flag for parameter in up.params for flag in (*parameter.opts, *parameter.secondary_opts))
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name)
