@@ -13,7 +13,7 @@ ENV PATH=/opt/extproc/bin:$PATH PYTHONUNBUFFERED=1
 # A number, so that Kubernetes can tell that it is not root.
 USER 10001
 WORKDIR /var/lib/extproc
-EXPOSE 50051 8080
+EXPOSE 50051 50052 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/readyz', timeout=2)"]
 ENTRYPOINT ["extproc"]

@@ -22,6 +22,12 @@ MIRROR_HEADER: Final = "x-extproc-mirror"
 # Envoy's own names that both sides must agree on.
 EXT_PROC_FILTER: Final = "envoy.filters.http.ext_proc"
 ROUTE_NAME_ATTRIBUTE: Final = "xds.route_name"
+# Where Envoy puts what an experiment's units are read from (wire/units.py).
+UNIT_ATTRIBUTE: Final = "unit"
+UNIT_COOKIE_ATTRIBUTE: Final = "unit.cookie "  # and the cookie's name; the value is the header's
+UNIT_QUERY_ATTRIBUTE: Final = "unit.query "  # and the parameter's name; the value is the whole query
+UNIT_ADDRESS_ATTRIBUTE: Final = "unit.address"
+UNIT_ISSUED_ATTRIBUTE: Final = "unit.issued"  # what Envoy gives as a cookie to who has none
 EXT_PROC_METHOD: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 ADS_METHOD: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 ACCESS_LOG_METHOD: Final = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"

@@ -15,7 +15,7 @@ from tests.harness.extproc import RunningExtproc
 from tests.harness.models import ModelServer
 from tests.harness.waiting import eventually
 
-_MARK: Final = "EXTPROC_TEST_SESSION"  # stands in the environment of everything a test starts
+_MARK: Final = "TEST_SESSION_OF_EXTPROC"  # stands in the environment of everything a test starts
 _LOGS: Final = pytest.StashKey[list[Callable[[], tuple[str, str]]]]()
 
 

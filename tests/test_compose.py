@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from ruamel.yaml import YAML
 
 from extproc.cli import COMMANDS
+from extproc.demo.model_servers import FOLLOW_ENVOY
 from extproc.settings import Tracing
 from tests.harness.envoy import RunningEnvoy, validate
 from tests.test_packaging import PROJECT, ROOT
@@ -39,7 +41,9 @@ def mounts(compose: Any) -> list[tuple[str, str, str]]:
 
 
 def test_the_services_are_the_topology(compose: Any) -> None:
-    assert set(compose["services"]) == {"train", "iris", "iris2", "envoy", "extproc", "jaeger"}
+    assert set(compose["services"]) == {"train", "iris", "iris2", "envoy", "extproc", "jaeger", "prometheus", "grafana"}
+    optional = {name for name, service in compose["services"].items() if service.get("profiles")}
+    assert optional == {"prometheus", "grafana"}
 
 
 def test_every_mounted_file_is_in_the_checkout(compose: Any) -> None:
@@ -109,7 +113,32 @@ def test_everybody_sends_their_spans_to_the_jaeger_that_is_there(compose: Any) -
     assert tracing.host in compose["services"]
     assert f"127.0.0.1:{tracing.port}:{tracing.port}" in compose["services"][tracing.host]["ports"]
     for name in ("iris", "iris2"):
-        assert compose["services"][name]["environment"]["MLSERVER_TRACING_SERVER"] == endpoint
+        environment = compose["services"][name]["environment"]
+        assert environment["MLSERVER_TRACING_SERVER"] == endpoint
+        assert environment["MLSERVER_SERVER_NAME"] == f"mlserver-{name}", "who it is in a trace"
+        assert FOLLOW_ENVOY.items() <= environment.items()
+
+
+def test_grafana_and_prometheus_find_what_they_show(compose: Any) -> None:
+    services = compose["services"]
+    (job,) = YAML(typ="safe").load(ROOT / "envoy/prometheus.yml")["scrape_configs"]
+    (target,) = job["static_configs"][0]["targets"]
+    host, _, port = target.rpartition(":")
+    assert services["extproc"]["network_mode"] == f"service:{host}"
+    assert f"127.0.0.1:{port}:{port}" in services[host]["ports"]
+    sources = YAML(typ="safe").load(ROOT / "envoy/grafana/provisioning/datasources/extproc.yaml")["datasources"]
+    for source in sources:
+        found = urlsplit(source["url"])
+        assert f"127.0.0.1:{found.port}:{found.port}" in services[found.hostname]["ports"]
+    mounted = {target: file for name, file, target in mounts(compose) if name == "grafana"}
+    (provider,) = YAML(typ="safe").load(ROOT / "envoy/grafana/provisioning/dashboards/extproc.yaml")["providers"]
+    home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home in mounted
+    assert Path(home).parent == Path(provider["options"]["path"])
+    links = {
+        to["datasourceUid"] for s in sources for to in s.get("jsonData", {}).get("exemplarTraceIdDestinations", ())
+    }
+    assert links <= {source["uid"] for source in sources}
 
 
 def test_envoys_health_check_tells_live_from_anything_else(compose: Any, tmp_path: Path) -> None:

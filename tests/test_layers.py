@@ -18,12 +18,15 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("app", "demo"),
+    ("processes",),
     ("server",),
-    ("control", "sources", "telemetry", "inference"),
-    ("wire", "xds"),
+    ("telemetry",),
+    ("control", "sources", "inference"),
+    ("wire", "xds", "http2"),
     ("core",),
     ("settings",),
-    ("names", "errors"),
+    ("credentials",),
+    ("names", "errors", "intervals"),
 )
 LEVEL = {part: -level for level, parts in enumerate(LAYERS) for part in parts}
 
@@ -37,6 +40,10 @@ MESSAGES = frozenset({"google", "envoy_data_plane", "betterproto2"})
 WITHOUT = {
     "core": (NETWORK | IMPURE | MESSAGES, "the hot path is pure: randomness, time and configuration are arguments"),
     "wire": (NETWORK, "bytes to values and back, without sockets: only server/ knows the network"),
+    "http2": (
+        NETWORK | (IMPURE - {"logging"}) | MESSAGES,
+        "bytes in, calls and bytes out: only server/ knows the network, and the time is an argument",
+    ),
     "xds": (NETWORK, "resources to Envoy configuration, without sockets: only server/ knows the network"),
     "control": (NETWORK, "a pure reducer and one writer: only server/ knows the network"),
     "sources": (NETWORK - {"asyncio"}, "a source waits for changes, and leaves the network to server/"),

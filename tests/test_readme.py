@@ -95,13 +95,14 @@ class Shell:
         home.mkdir(parents=True)
         (folder / "envoy").symlink_to(ROOT / "envoy")
         self._environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("EXTPROC_") or k == "EXTPROC_TEST_SESSION"},
+            **{k: v for k, v in os.environ.items() if not k.startswith("EXTPROC_")},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(home),
             "XDG_STATE_HOME": str(home),
             "XDG_CACHE_HOME": str(home),
             "COLUMNS": "120",
             **{f"EXTPROC_{flag[2:].replace('-', '_').upper()}": self._ports[port] for port, flag in PORTS.items()},
+            "EXTPROC_WORKER_PORT": str(free_port()),
             "EXTPROC_ADMIN": f"http://127.0.0.1:{self._ports['8080']}",
             "EXTPROC_INFERENCE": f"http://127.0.0.1:{self._ports['9000']}",
         }

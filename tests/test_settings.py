@@ -1,9 +1,11 @@
 """What the flags and OpenTelemetry's variables mean for traces."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from extproc.errors import InvalidSettings
 from extproc.settings import Tracing
@@ -37,11 +39,37 @@ def test_an_endpoint_tells_where_and_how(endpoint: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["c", "http://c", "https://c:4317", "ftp://c:4317", "http://:4317", "c:99999", "unix:///socket", "://"]
+    "endpoint", ["c", "http://c", "https://c", "ftp://c:4317", "http://:4317", "c:99999", "unix:///socket", "://"]
 )
 def test_an_endpoint_that_is_none_is_refused(endpoint: str) -> None:
     with pytest.raises(InvalidSettings, match="--otlp-endpoint"):
         given(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "environment", "url"),
+    [
+        ("https://c:4317", {}, "https://c:4317"),
+        ("https://c:4318", {}, "https://c:4318/v1/traces"),
+        ("http://c:4317", {f"{OTLP}INSECURE": "false"}, "http://c:4317"),
+        ("c:4317", {f"{OTLP}INSECURE": "False"}, "https://c:4317"),
+        ("c:4317", {f"{OTLP}INSECURE": "true", f"{OTLP}TRACES_INSECURE": "false"}, "https://c:4317"),
+        ("c:4317", {f"{OTLP}INSECURE": "true"}, "http://c:4317"),
+    ],
+)
+def test_whether_spans_are_encrypted(tmp_path: Path, endpoint: str, environment: dict[str, str], url: str) -> None:
+    authority, general = tmp_path / "authority.pem", tmp_path / "another.pem"
+    trustme.CA().cert_pem.write_to_path(str(authority))
+    files = {f"{OTLP}TRACES_CERTIFICATE": str(authority), f"{OTLP}CERTIFICATE": str(general)}
+    tracing = given(endpoint, None, {**environment, **files})
+    assert tracing
+    assert tracing.url == url
+    assert (tracing.tls.authorities.path if tracing.tls else "") == (str(authority) if "https" in url else "")
+
+
+def test_a_file_that_can_t_be_read_is_named() -> None:
+    with pytest.raises(InvalidSettings, match=r"/nowhere\.pem can't be read"):
+        given("https://c:4317", None, {f"{OTLP}CERTIFICATE": "/nowhere.pem"})
 
 
 @pytest.mark.parametrize(

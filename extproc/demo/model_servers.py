@@ -23,6 +23,8 @@ from extproc.server.ports import free_port
 
 START_WITHIN: Final = 90.0  # seconds; MLServer's imports alone take 5 to 20
 SETTLED: Final = 10  # readings in a row that must agree
+# Envoy has decided what is traced. By default each of its readiness checks would be a trace as well.
+FOLLOW_ENVOY: Final = {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}
 # https://mlserver.readthedocs.io/en/latest/user-guide/metrics.html
 _ANSWERED: Final = re.compile(r"^model_infer_request_success_total\{.*\} (\S+)$", re.MULTILINE)
 
@@ -37,8 +39,11 @@ class ModelServer:
     metrics_port: int
 
     @classmethod
-    async def start(cls, name: str, served: Served, home: Path, log: Path, taken: set[int]) -> Self:
-        """Start it on the folder `home`, on the port of `served.endpoint`; the other ports are free, none `taken`."""
+    async def start(cls, name: str, served: Served, home: Path, log: Path, taken: set[int], collector: str) -> Self:
+        """Start it on the folder `home`, on the port of `served.endpoint`; the other ports are free, none `taken`.
+
+        `collector` is the `host:port` that takes its spans over gRPC, empty for none.
+        """
         port = int(served.endpoint.rpartition(":")[2])
         grpc_port = free_port(frozenset(taken))
         taken.add(grpc_port)
@@ -51,10 +56,12 @@ class ModelServer:
             "metrics_port": metrics_port,
             "parallel_workers": 0,  # answer in the server's own process: a second one would only cost memory here
             "debug": False,
+            **({"tracing_server": collector, "server_name": f"mlserver-{name}"} if collector else {}),
         }
         (home / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
         # The environment goes before the file (pydantic-settings), so a user's own MLSERVER_HTTP_PORT must not get in.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLSERVER_")}
+        environment |= FOLLOW_ENVOY
         service = await Service.start(
             f"MLServer of {name}",
             [sys.executable, "-c", "from mlserver.cli import main; main()", "start", str(home)],
@@ -92,8 +99,13 @@ class ModelServer:
         return readings[-1]
 
 
-async def start_all(stack: AsyncExitStack, models: Mapping[str, Served], folder: Path) -> dict[str, ModelServer]:
-    """Start one for each model on `<folder>/models/<model>`; `stack` ends them, all at once."""
+async def start_all(
+    stack: AsyncExitStack, models: Mapping[str, Served], folder: Path, collector: str = ""
+) -> dict[str, ModelServer]:
+    """Start one for each model on `<folder>/models/<model>`; `stack` ends them, all at once.
+
+    `collector` is as in `ModelServer.start`.
+    """
     servers: dict[str, ModelServer] = {}
     taken = {int(served.endpoint.rpartition(":")[2]) for served in models.values()}
 
@@ -103,7 +115,7 @@ async def start_all(stack: AsyncExitStack, models: Mapping[str, Served], folder:
     stack.push_async_callback(stop)
     for name, served in models.items():
         home, log = folder / "models" / name, folder / f"mlserver-{name}.log"
-        servers[name] = await ModelServer.start(name, served, home, log, taken)
+        servers[name] = await ModelServer.start(name, served, home, log, taken, collector)
     return servers
 
 

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,13 @@ class Product:
     admin: str
 
     @classmethod
-    async def start(cls, stack: AsyncExitStack, resources: Path, folder: Path, ports: Mapping[str, int]) -> Self:
-        """Start it on `resources` with the port flags `ports`, and wait until Envoy serves; `stack` ends it."""
+    async def start(
+        cls, stack: AsyncExitStack, resources: Path, folder: Path, ports: Mapping[str, int], more: Sequence[str] = ()
+    ) -> Self:
+        """Start it on `resources` with the port flags `ports` and `more` flags, and wait until Envoy serves.
+
+        `stack` ends it.
+        """
         flags = [word for flag, port in ports.items() for word in (flag, str(port))]
         service = await Service.start(
             "extproc",
@@ -37,6 +42,7 @@ class Product:
                 *(sys.executable, "-m", "extproc", "up"),
                 *("--resources", str(resources), "--state-dir", str(folder / "state")),
                 *flags,
+                *more,
             ],
             log=folder / "extproc.log",
         )

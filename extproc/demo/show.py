@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import aiohttp
 
@@ -23,6 +23,7 @@ from extproc.demo.scenario import Scenario
 from extproc.demo.screen import Screen, weights_text
 from extproc.demo.traffic import LANES, Row, Traffic
 from extproc.errors import DemoFailed
+from extproc.settings import Tracing
 
 EDITED: Final = (20, 80)  # the candidates' weights after the edit, in the file's order
 TRAIN_WITHIN: Final = 90.0  # seconds; nearly all of it is imports
@@ -81,9 +82,32 @@ class Stage:
         return time.monotonic() - saved
 
 
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Who takes the traces: `endpoint` as `extproc up` takes it, `for_models` as MLServer does, which sends spans over
+    gRPC without TLS alone; empty for a collector that does not take them so.
+    """
+
+    endpoint: str
+    for_models: str
+
+    @classmethod
+    def given(cls, endpoint: str, environment: Mapping[str, str]) -> Self | None:
+        """The collector of `--otlp-endpoint`; None without one. Raises InvalidSettings."""
+        tracing = Tracing.given(endpoint, None, environment)
+        if tracing is None:
+            return None
+        return cls(endpoint, "" if tracing.http or tracing.tls else tracing.url.removeprefix("http://"))
+
+
 @asynccontextmanager
 async def staged(
-    folder: Path, ports: Mapping[str, int], screen: Screen, *, free_ports: bool = False
+    folder: Path,
+    ports: Mapping[str, int],
+    screen: Screen,
+    *,
+    free_ports: bool = False,
+    collector: Collector | None = None,
 ) -> AsyncIterator[Stage]:
     """Train the models and start everything; `folder` gets models, resource file and logs. Raises DemoFailed.
 
@@ -106,11 +130,14 @@ async def staged(
         said = Scenario.read(text)
 
         screen.step("Starting three MLServers, at " + ", ".join(m.endpoint for m in said.models.values()))
-        servers = await start_all(stack, said.models, folder)
+        if collector and not collector.for_models:
+            screen.step("MLServer sends spans over gRPC without TLS alone: the traces will have none of its own")
+        servers = await start_all(stack, said.models, folder, collector.for_models if collector else "")
         await asyncio.gather(*(server.ready(client) for server in servers.values()))
 
         screen.step("Starting extproc and Envoy")
-        product = await Product.start(stack, file, folder, ports)
+        flags = ("--otlp-endpoint", collector.endpoint) if collector else ()
+        product = await Product.start(stack, file, folder, ports, flags)
         await product.active(client, said.experiment)
         yield Stage(file, rows, servers, product, client)
         screen.step("Stopping everything")

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.harness.otlp import Collector
 from tests.harness.process import Child
 from tests.harness.statistics import binomial_interval
 from tests.harness.waiting import eventually
@@ -56,10 +57,18 @@ def demo(tmp_path: Path, *flags: str, environment: Mapping[str, str] | None = No
 
 
 @pytest.fixture(scope="module")
-def numbers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one whole demo reports, having ended with 0."""
+def collector() -> Iterator[Collector]:
+    with Collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> dict[str, Any]:
+    """What one whole demo reports, having ended with 0; one request of five is traced."""
     tmp_path = tmp_path_factory.mktemp("demo")
-    with demo(tmp_path, "--free-ports", "--requests", str(REQUESTS), "-o", "json") as running:
+    sampler = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.2"}
+    flags = ("--free-ports", "--requests", str(REQUESTS), "-o", "json")
+    with demo(tmp_path, *flags, "--otlp-endpoint", f"127.0.0.1:{collector.port}", environment=sampler) as running:
         code = running.ended(within=ENDS_WITHIN)
         logs = "\n".join(f"--- {log.name}\n{log.read_text()[-2000:]}" for log in (tmp_path / "demo").glob("*.log"))
         assert code == 0, f"{running.tail()}\n{logs}"
@@ -102,6 +111,21 @@ def test_every_answer_says_truly_which_model_it_is_from(numbers: dict[str, Any])
 
 def test_the_edit_is_live_while_requests_flow(numbers: dict[str, Any]) -> None:
     assert 0 < numbers["live_after_ms"] < 5000
+
+
+@pytest.mark.usefixtures("numbers")
+@pytest.mark.parametrize("model", ["iris", "iris2", "iris3"])
+def test_a_models_own_spans_are_below_the_request_that_envoy_sent_it(collector: Collector, model: str) -> None:
+    """The mirror's too; and a readiness check is no trace."""
+    known = {span.id: span for span in collector.spans}
+    own = [span for span in collector.spans if span.service == f"mlserver-{model}"]
+    served = [span for span in own if span.kind == "SERVER"]
+    assert {span.name for span in served} == {"POST /v2/models/{model_name}/infer"}
+    assert all(span.parent for span in own)
+    # Envoy's very last spans may be lost with it.
+    above = [known[span.parent] for span in served if span.parent in known]
+    assert above
+    assert {(span.service, span.name) for span in above} == {("extproc-envoy", f"router {model} egress")}
 
 
 def test_ctrl_c_in_the_middle_ends_everything(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 extproc is a process of its own here, beside an Envoy started from the rendered bootstrap.
 """
 
-import signal
+import re
 import socket
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ def beside(request: pytest.FixtureRequest, shared: Stage) -> Stage:
     if shared.extproc.exit_code is not None:
         shared.extproc.restart()
     else:
-        shared.extproc.signal(signal.SIGCONT)
+        shared.extproc.proceed()
     shared.extproc.wait_ready()
     shared.envoy.wait_live()
     shared.apply(TRIAL)
@@ -79,9 +79,9 @@ def test_while_it_is_dead_the_split_goes_on_and_tokens_are_only_not_kept(beside:
 def test_hung_under_load(beside: Stage) -> None:
     with Load(url(beside)) as load:
         load.wait_for(500)
-        beside.extproc.signal(signal.SIGSTOP)
+        beside.extproc.pause()
         load.wait_for(1500)
-        beside.extproc.signal(signal.SIGCONT)
+        beside.extproc.proceed()
         load.wait_for(500)
         check_split(load.stop())
 
@@ -90,7 +90,7 @@ def test_a_hung_extproc_stops_costing_time_once_envoy_has_noticed(beside: Stage)
     """Until the health check fails each request waits for message_timeout; after it, none does."""
     assert beside.envoy is not None
     envoy = beside.envoy
-    beside.extproc.signal(signal.SIGSTOP)
+    beside.extproc.pause()
     eventually(lambda: not envoy.healthy("extproc"), within=10, saying="Envoy finds extproc unhealthy")
     before = envoy.stats("ext_proc")
     check_split(run_load(url(beside), 500))
@@ -148,6 +148,18 @@ def test_envoy_restarted(beside: Stage) -> None:
     check_split(run_load(url(beside), 1000))
     kept = run_load(url(beside), 100, headers={"x-seldon-route": IRIS2})
     assert kept.by_route == {IRIS2: 100}, str(kept)
+
+
+def test_an_envoy_that_is_gone_is_said(beside: Stage) -> None:
+    assert beside.envoy is not None
+    beside.envoy.kill()
+    status = beside.wait_state("iris-ab", "PENDING")
+    assert re.fullmatch(r"no Envoy is connected; the last one ran revision \d+", status["reason"].partition(" (")[0])
+    assert status["conditions"]["accepted"] is False
+    assert "no Envoy is connected: 1 experiment(s) wait for one" in beside.extproc.log
+    beside.envoy.restart()
+    beside.envoy.wait_live()
+    beside.wait_state("iris-ab")
 
 
 def test_a_port_that_is_taken_is_told_and_costs_no_resource(stage: Stage) -> None:
@@ -211,7 +223,7 @@ def test_a_client_cannot_steer_itself(beside: Stage, extproc_is: str) -> None:
     if extproc_is == "dead":
         beside.extproc.kill()
     elif extproc_is == "hung":
-        beside.extproc.signal(signal.SIGSTOP)
+        beside.extproc.pause()
     evil = {
         "x-extproc-route": "iris-ab/iris2",
         "x-extproc-mirror": "iris-ab",

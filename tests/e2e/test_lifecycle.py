@@ -230,12 +230,12 @@ def test_a_state_directory_that_can_not_be_written_refuses_changes_and_routing_g
     stage.start("up")
     assert stage.put(ab(50, 50)).status == 201
     stage.wait_state("ab")
-    unlimited = resource.prlimit(stage.extproc.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    unlimited = resource.prlimit(stage.extproc.processes["control"], resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
     for refused in (stage.put(ab(0, 100)), stage.stop("ab")):
         assert refused.status == 503, refused.text
         assert "state" in refused.json["detail"]
     assert stage.routes() == {IRIS, IRIS2}
-    resource.prlimit(stage.extproc.pid, resource.RLIMIT_FSIZE, unlimited)
+    resource.prlimit(stage.extproc.processes["control"], resource.RLIMIT_FSIZE, unlimited)
     assert stage.put(ab(0, 100)).status == 200
     assert stage.routes() == {IRIS2}
 

@@ -1,31 +1,38 @@
 """One request is one trace, end to end: Envoy, extproc and a real OTLP receiver, the tree asserted span by span."""
 
+import json
 import re
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import pytest
 
 from tests.conftest import show_on_failure
-from tests.e2e.stage import Stage, experiment
+from tests.e2e.stage import Stage
+from tests.e2e.trace_trees import (
+    ASKED,
+    ENVOY,
+    MIRRORED,
+    PLAIN,
+    RUNTIME,
+    SOON,
+    candidate_of,
+    copied,
+    decided,
+    shown,
+    traceparent,
+    wait_recorded,
+)
+from tests.harness.client import fetch
 from tests.harness.jaeger import RunningJaeger, jaeger_binary
 from tests.harness.load import run_load
-from tests.harness.otlp import Collector, Span
+from tests.harness.otlp import Collector
 from tests.harness.statistics import binomial_interval
 from tests.harness.waiting import eventually
-
-ENVOY, EXTPROC = "extproc-envoy", "extproc"
-PLAIN: Final = experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris")
-MIRRORED: Final = experiment("copied", {"iris": 1}, mirror={"name": "iris3", "percent": 100})
-
-# Spans leave at once: by default Envoy keeps them for up to 5 s, and so does the SDK.
-RUNTIME: Final[Mapping[str, Any]] = {"tracing.opentelemetry.min_flush_spans": 1}
-SOON: Final = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
-
-ASKED = "async envoy.service.ext_proc.v3.ExternalProcessor.Process egress"
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +48,7 @@ def shared(open_stage: Callable[[], Stage], collector: Collector) -> Stage:
     stage.write(PLAIN, MIRRORED)
     endpoint = f"127.0.0.1:{collector.port}"
     stage.start("serve", "--otlp-endpoint", endpoint, "--trace-ratio", "0", environment=SOON, runtime=RUNTIME)
-    for name in ("iris-ab", "copied"):
-        stage.wait_state(name)
+    wait_recorded(stage, "iris-ab", "copied")
     return stage
 
 
@@ -59,73 +65,6 @@ def stage(request: pytest.FixtureRequest, shared: Stage) -> Stage:
     eventually(lambda: envoy.healthy("extproc"), within=10, saying="Envoy finds extproc healthy")
     shared.forget()
     return shared
-
-
-def traceparent(*, sampled: bool = True) -> tuple[str, str]:
-    """A trace of the client's own: its id, and the header."""
-    trace = secrets.token_hex(16)
-    return trace, f"00-{trace}-{secrets.token_hex(8)}-0{int(sampled)}"
-
-
-def tree(spans: Iterable[Span]) -> list[str]:
-    """A line for each span, indented below its parent, in order of name; with what it says of the experiment."""
-    spans = sorted(spans, key=lambda span: (span.name, span.service))
-    known = {span.id for span in spans}
-
-    def below(parent: str, depth: int) -> Iterator[str]:
-        for span in spans:
-            if span.parent == parent or (depth == 0 and span.parent not in known):
-                yield "  " * depth + line(span)
-                yield from below(span.id, depth + 1)
-
-    return list(below("", 0))
-
-
-def line(span: Span) -> str:
-    said = {key.partition(".")[2]: span.tags[key] for key in sorted(span.tags) if key.startswith("experiment.")}
-    assert 0 <= said.pop("draw", 0) < 1
-    words = [f"{span.service}: {span.name} {span.kind}", *(f"{key}={value}" for key, value in said.items())]
-    return " ".join(words)
-
-
-def shown(collector: Collector | RunningJaeger, trace: str, wanted: list[str]) -> tuple[Span, ...]:
-    """Wait until the trace has exactly this tree."""
-    eventually(
-        lambda: tree(collector.trace(trace)),
-        within=15,
-        saying="the tree of the trace is\n" + "\n".join(wanted),
-        until=lambda seen: seen == wanted,
-    )
-    return collector.trace(trace)
-
-
-def decided(token: str, candidate: str, reason: str, asked_for: str = "iris-ab") -> list[str]:
-    """The tree of a request that extproc decided."""
-    tags = f"candidate={candidate} name={asked_for} reason={reason} route={token}"
-    return [
-        f"{ENVOY}: ingress SERVER {tags}",
-        f"  {ENVOY}: {ASKED} CLIENT",
-        f"    {EXTPROC}: extproc.route SERVER candidate={candidate} name={asked_for} outcome={reason}",
-        f"  {ENVOY}: router {candidate} egress CLIENT {tags}",
-    ]
-
-
-def copied() -> list[str]:
-    """The tree of a request to the experiment whose every request is copied."""
-    tree = decided(":iris_1:", "iris", "weighted", "copied")
-    copy = "mirror=iris3 name=copied route=:iris3_1:"
-    tree[3:3] = [
-        f"  {ENVOY}: mirror CLIENT",
-        f"    {ENVOY}: ingress SERVER {copy}",
-        f"      {ENVOY}: router iris3 egress CLIENT {copy}",
-    ]
-    return tree
-
-
-def candidate_of(token: str) -> str:
-    matched = re.fullmatch(r":([a-z0-9]+)_\d+:", token)
-    assert matched, token
-    return matched[1]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +126,24 @@ def test_a_model_of_no_experiment(stage: Stage, collector: Collector) -> None:
     shown(collector, trace, [f"{ENVOY}: ingress SERVER", f"  {ENVOY}: router iris3 egress CLIENT"])
 
 
+def test_infer_begins_traces_whatever_the_ratio_is(stage: Stage, collector: Collector) -> None:
+    traces = infer_traced(stage, "-i", "3")["traces"]
+    assert len({traced["id"] for traced in traces}) == 3
+    for traced in traces:
+        token = traced["route"]
+        shown(collector, traced["id"], decided(token, candidate_of(token), "weighted"))
+
+
+def infer_traced(stage: Stage, *arguments: str) -> dict[str, Any]:
+    """What `extproc infer iris --trace` tells."""
+    where = ("--inference", stage.extproc.inference_url, "--admin", stage.extproc.admin_url)
+    argv = [sys.executable, "-m", "extproc", "infer", "iris", "--trace", *where, "-o", "json", *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
 @pytest.mark.parametrize("header", [None, "not sampled"])
 def test_a_request_that_is_not_sampled_leaves_no_span(stage: Stage, collector: Collector, header: str | None) -> None:
     before = {span.trace for span in collector.spans}
@@ -241,14 +198,16 @@ def test_jaeger_shows_the_same_tree(open_stage: Callable[[], Stage], tmp_path: P
         stage = open_stage()
         stage.write(PLAIN, MIRRORED)
         stage.start("serve", "--otlp-endpoint", f"127.0.0.1:{jaeger.port}", environment=SOON, runtime=RUNTIME)
-        for name in ("iris-ab", "copied"):
-            stage.wait_state(name)
+        wait_recorded(stage, "iris-ab", "copied")
         trace, header = traceparent()
         token = stage.infer(headers={"traceparent": header}).headers["x-seldon-route"]
         shown(jaeger, trace, decided(token, candidate_of(token), "weighted"))
         trace, header = traceparent()
         stage.infer(headers={"traceparent": header, "seldon-model": "copied.experiment"})
         shown(jaeger, trace, copied())
+        told = infer_traced(stage, "--jaeger-url", jaeger.url)
+        shown(jaeger, told["trace"]["id"], decided(told["route"], candidate_of(told["route"]), "weighted"))
+        assert fetch(told["trace"]["url"]).status == 200
 
 
 @pytest.mark.parametrize("how", ["down", "hung"])
