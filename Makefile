@@ -11,6 +11,7 @@ KEEP ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+FUZZ_SECONDS ?= 600
 
 # The first interpreter that runs at all (a pyenv shim may not), has a fitting version and can make environments.
 # Looked for when it is needed, and once.
@@ -23,7 +24,7 @@ endif
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint bench protos clean
+.PHONY: help demo test lint bench fuzz protos clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
@@ -34,8 +35,9 @@ help: ## this list
 demo: $(VENV)/.demo ## split real models behind a real Envoy, in under two minutes
 	@$(BIN)/python -m extproc demo $(if $(KEEP),--keep) $(DEMO_ARGS)
 
+# A file's tests share what they have started, so they stay together; files run beside each other.
 test: $(VENV)/.dev ## run all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## style, format, types
 	@$(BIN)/ruff check .
@@ -45,11 +47,15 @@ lint: $(VENV)/.dev ## style, format, types
 bench: $(VENV)/.dev ## measure throughput and latency on this machine
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+fuzz: $(VENV)/.dev ## fuzz the HTTP/2 connection for ten minutes (FUZZ_SECONDS=600)
+	@mkdir -p .fuzz
+	@$(BIN)/python -m tests.fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4000 -len_control=0 -artifact_prefix=.fuzz/ .fuzz
+
 protos: $(VENV)/.dev ## generate extproc/wire/pb from protos/
 	@$(BIN)/python protos/generate.py
 
 clean: ## remove environments, caches and what the demo wrote
-	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .demo .fuzz build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # An interrupted installation leaves no stamp, so the next run takes it up again.

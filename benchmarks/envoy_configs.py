@@ -91,7 +91,7 @@ def for_peer(config: Json, port: int) -> Json:
     others = [cluster for cluster in clusters if cluster["name"] != names.EXT_PROC_CLUSTER]
     peer = {
         **_cluster(names.EXT_PROC_CLUSTER, port),
-        "typed_extension_protocol_options": _HTTP2,
+        "typed_extension_protocol_options": deepcopy(_HTTP2),
         "circuit_breakers": _MANY,
     }
     changed["static_resources"]["clusters"] = [peer, *others]

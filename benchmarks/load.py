@@ -54,7 +54,9 @@ def run(url: str, *, connections: int, seconds: float, experiments: int = 0) -> 
     argv = [wrk(), "--threads", "1", "--connections", str(connections), "--duration", f"{math.ceil(seconds) + 1}s"]
     argv += ["--timeout", "5s", "--script", str(_SCRIPT), url, "--", str(experiments)]
     before = _children_seconds()
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as running:
         try:
             said = running.communicate(timeout=seconds)[0]
         except subprocess.TimeoutExpired:

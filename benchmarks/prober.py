@@ -4,6 +4,7 @@ An experiment whose requests all go to one candidate is told to send all of them
 connections ask without a pause. The change is in effect when no request that begins later is answered the old way.
 """
 
+import http
 import http.client
 import json
 import threading
@@ -52,10 +53,20 @@ def _change(admin: str, asking: "_Asking", weights: list[int]) -> Change:
 
 
 def _put(admin: str, weights: list[int]) -> None:
+    """Send the change; it is live when this returns. Raises AssertionError when it is refused or never gets there."""
     candidates = [{"name": name, "weight": weight} for name, weight in zip(CANDIDATES, weights, strict=True)]
     body: dict[str, Any] = {"name": NAME, "candidates": candidates}
-    answer = fetch(f"{admin}/api/v1/experiments/{NAME}", method="PUT", body=body, within=_WITHIN)
-    assert answer.status in (200, 201), answer.text
+    url = f"{admin}/api/v1/experiments/{NAME}"
+    answer = fetch(url, method="PUT", body=body, within=_WITHIN)
+    if answer.status == http.HTTPStatus.GATEWAY_TIMEOUT:  # it did not wait for as long as we do
+        eventually(
+            lambda: fetch(url, within=_WITHIN).json,
+            within=_WITHIN,
+            saying=f"Envoy runs {weights}",
+            until=lambda now: now["conditions"]["accepted"] and [c["weight"] for c in now["candidates"]] == weights,
+        )
+        return
+    assert answer.status in (http.HTTPStatus.OK, http.HTTPStatus.CREATED), answer.text
 
 
 class _Asking:

@@ -75,7 +75,7 @@ def scales(
     """Start one `extproc up` for each size, and measure all of them. Raises AssertionError when one does not serve."""
     with ExitStack() as stack:
         port = free_port()
-        models = RunningEnvoy(envoy_configs.models([port]), directory / "models", arguments=("--log-level", "error"))
+        models = RunningEnvoy(envoy_configs.models([port]), directory / "models", new_session=True)
         stack.enter_context(models).wait_live()
         started = []
         for size in sizes:

@@ -1,7 +1,9 @@
 """Every case at once, ready for load: its Envoy, its server, and the models that all of them share.
 
 All are started together and idle while another is measured, so that cases can take turns every few seconds. What they
-cost while idle (a health check and a look at readiness each second) every measurement has in the same way.
+cost while idle (a health check and a look at readiness each second) every measurement has in the same way. Each process
+is in a session of its own, as extproc's are: where the scheduler shares by session (sched(7), autogroup), all get the
+same.
 """
 
 import json
@@ -129,7 +131,8 @@ class Stage:
     def _envoy(self, config: Mapping[str, Any], concurrency: int, name: str = "models") -> RunningEnvoy:
         # While a server is slow, Envoy would write a line for each request that it decides by itself.
         quiet = ("--log-level", "error")
-        started = RunningEnvoy(config, self._directory / _slug(name), arguments=quiet, concurrency=concurrency)
+        directory = self._directory / _slug(name)
+        started = RunningEnvoy(config, directory, arguments=quiet, concurrency=concurrency, new_session=True)
         return self._stack.enter_context(started)
 
     def _server(self, case: Case, port: int) -> Child:
@@ -138,7 +141,7 @@ class Stage:
         return self._child(argv, log, {**os.environ, "PORT": str(port)})
 
     def _child(self, argv: list[str], log: Path, environment: Mapping[str, str]) -> Child:
-        child = Child(argv, stdout=log, stderr=log, environment=environment)
+        child = Child(argv, stdout=log, stderr=log, environment=environment, new_session=True)
         self._stack.callback(child.kill)
         return child
 

@@ -79,7 +79,7 @@ class App:
             self._heard,
             self._held.put_nowait,
             recall(settings.state_dir),
-            lambda present: self._plane.connected(present),
+            lambda present: self._plane.connected(present),  # noqa: PLW0108 - the plane is made below
         )
         outlets = Outlets(
             publish=self._publish,

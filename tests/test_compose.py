@@ -111,7 +111,10 @@ def test_everybody_sends_their_spans_to_the_jaeger_that_is_there(compose: Any) -
     tracing = Tracing.given(endpoint, None, {})
     assert tracing
     assert tracing.host in compose["services"]
-    assert f"127.0.0.1:{tracing.port}:{tracing.port}" in compose["services"][tracing.host]["ports"]
+    ports = compose["services"][tracing.host]["ports"]
+    assert f"127.0.0.1:{tracing.port}:{tracing.port}" in ports
+    shown = command[command.index("--jaeger-url") + 1].rpartition(":")[2]
+    assert f"127.0.0.1:{shown}:{shown}" in ports, "where a browser looks at them"
     for name in ("iris", "iris2"):
         environment = compose["services"][name]["environment"]
         assert environment["MLSERVER_TRACING_SERVER"] == endpoint

@@ -1,4 +1,4 @@
-"""What the flags and OpenTelemetry's variables mean for traces."""
+"""What the flags and OpenTelemetry's variables mean for traces, and what the page is told."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from extproc.errors import InvalidSettings
-from extproc.settings import Tracing
+from extproc.settings import Dashboard, Tracing
 
 OTLP = "OTEL_EXPORTER_OTLP_"
 
@@ -153,3 +153,22 @@ def test_service_resource_and_headers(environment: dict[str, str], expected: dic
     assert {name: getattr(tracing, name) for name in expected} == expected
     assert tracing.envoy_service == f"{tracing.service}-envoy"
     assert not any(value in repr(tracing) for _, value in tracing.headers if len(value) > 1), "they may be secrets"
+
+
+@pytest.mark.parametrize(
+    ("fields", "flag"),
+    [
+        ({"origins": ("extproc.example.com",)}, "--admin-origin"),
+        ({"origins": ("https://a.example", "https://b.example/")}, "--admin-origin"),
+        ({"origins": ("*",)}, "--admin-origin"),
+        ({"jaeger_url": "localhost:16686"}, "--jaeger-url"),
+        ({"jaeger_url": "javascript:alert(1)//"}, "--jaeger-url"),
+    ],
+)
+def test_an_address_that_the_page_can_t_use_is_named(fields: dict[str, Any], flag: str) -> None:
+    with pytest.raises(InvalidSettings, match=flag):
+        Dashboard(**fields)
+
+
+def test_addresses_that_the_page_can_use() -> None:
+    Dashboard(origins=("https://extproc.example.com", "http://[::1]:8080"), jaeger_url="https://jaeger.example/ui/")

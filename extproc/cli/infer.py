@@ -70,8 +70,8 @@ def _number(_context: click.Context, _parameter: click.Parameter, value: float |
 @click.option(
     "--trace",
     is_flag=True,
-    help="Begin a sampled trace with each request, and print its id and Jaeger URL (of several: the slowest of each"
-    " candidate and the first of each failure; with -o all). extproc needs its --otlp-endpoint for that.",
+    help="Begin a sampled trace with each request, and print its id and Jaeger URL. Of several: the slowest of each"
+    " candidate and the first of each failure; -o json has all. There are traces where extproc has an --otlp-endpoint.",
 )
 @click.option("--show-headers", is_flag=True, help="Print the (first) request's and answer's headers, to stderr.")
 @output_option(Output.TEXT, Output.JSON, Output.YAML)

@@ -62,7 +62,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default="",
         help="Where traces are looked at, such as http://localhost:16686: the page links there.",
     ),
-    _port("--grpc-port", 50051, "extproc's gRPC: ext_proc, ADS, health"),
+    _port("--grpc-port", 50051, "extproc's gRPC: ADS, health, and ext_proc for Envoys configured by hand"),
     _option("--grpc-host", default="127.0.0.1", help="The address that extproc's gRPC is bound to."),
     _option(
         "--workers",

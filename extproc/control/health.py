@@ -4,6 +4,8 @@ Must stay true: a view that could not be had says nothing; "unknown" is never "n
 Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/clusters.proto
 """
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -46,6 +48,36 @@ def read_clusters(answer: Any) -> HealthView:
         })  # fmt: skip
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("this is not what an Envoy's admin says of its clusters") from error
+
+
+def parse_clusters(body: bytes) -> HealthView:
+    """The view in the bytes of `/clusters?format=json`. Raises ValueError for anything else.
+
+    Read cluster by cluster: 30,000 of them are 36 MB, which a thread that parses them in one go would keep all others
+    waiting for.
+    """
+    text = body.decode()
+    begin = _BEGIN.match(text)
+    if begin is None:
+        return read_clusters(json.loads(text))
+    found: dict[str, bool] = {}
+    at = begin.end()
+    while True:
+        status, at = _DECODER.raw_decode(text, at)
+        found |= read_clusters({"cluster_statuses": [status]}).clusters
+        separator = _NEXT.match(text, at)
+        if separator is None:
+            break
+        at = separator.end()
+    if not _END.fullmatch(text, at):
+        raise ValueError("this is not what an Envoy's admin says of its clusters")
+    return HealthView(found)
+
+
+_DECODER: Final = json.JSONDecoder()
+_BEGIN: Final = re.compile(r'\s*\{\s*"cluster_statuses"\s*:\s*\[\s*(?=\{)')
+_NEXT: Final = re.compile(r"\s*,\s*")
+_END: Final = re.compile(r"\s*\]\s*\}\s*")
 
 
 def has_hosts(cluster: Mapping[str, Any]) -> bool:

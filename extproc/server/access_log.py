@@ -18,8 +18,10 @@ from extproc.xds.access_logs import FLUSH_INTERVAL
 # Entries that are counted before others get a turn on the event loop; some two milliseconds.
 AT_ONCE: Final = 256
 
-# Seconds that a stream gets, when the server leaves, to bring what Envoy has buffered. It is ended right after that
-# message: the next one is then furthest away, and what Envoy sends into a stream that is ended is lost.
+# When the server leaves: seconds until Envoy knows it by its health checks, from when on it keeps what it can't send;
+# and seconds that each stream then gets to bring what Envoy has buffered. It is ended right after that message, since
+# the next one is then furthest away: what Envoy sends into a stream that is ended is lost.
+NOTICED: Final = 0.5
 LAST_WORD: Final = 2 * FLUSH_INTERVAL
 
 Stream = grpc.aio.ServicerContext[bytes, bytes]
@@ -40,12 +42,10 @@ class AccessLogService:
         )
 
     def end_streams(self) -> None:
-        """Let each stream end with its next message: Envoy keeps what comes later until somebody listens again."""
-        self._leaving.set()
+        """Let each stream end with one more message: Envoy keeps what comes later until somebody listens again."""
+        asyncio.get_running_loop().call_later(NOTICED, self._leaving.set)
 
     async def _stream(self, _requests: object, context: Stream) -> bytes:
-        # Envoy sends everything once more that it thinks did not arrive, until it has seen an answer begin.
-        await context.send_initial_metadata(())
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             while (message := await self._next(context, leaving)) is not None:

@@ -25,8 +25,8 @@ Draw = Callable[[], int]
 class Meter(Protocol):
     """Counts decisions."""
 
-    def count(self, decisions: Sequence[Decision], nanoseconds: int) -> None:
-        """These were answered `nanoseconds` after their requests were read, all in one go."""
+    def count(self, decisions: Sequence[Decision], nanoseconds: int | None) -> None:
+        """The last of these was answered so long after its request was read; None where that was not measured."""
 
 
 class Span(Protocol):
@@ -94,8 +94,11 @@ class ExtProc:
         """A stream begins; what has to be settled goes into `ledger`."""
         return Stream(self, self._begin(metadata) if self._begin else None, ledger)
 
-    def settle(self, ledger: Ledger, nanoseconds: int) -> None:
-        """Count and trace what is in `ledger`: written, `nanoseconds` after it was read. It is empty then."""
+    def settle(self, ledger: Ledger, nanoseconds: int | None = None) -> None:
+        """Count and trace what is in `ledger`, which is empty then.
+
+        All of it is written, the last of it `nanoseconds` after it was read, where that was measured.
+        """
         if ledger.decisions:
             if self._meter is not None:
                 try:

@@ -1,9 +1,9 @@
 """Outcomes as they run: told what is in force, fed by the access log, written to disk every few seconds.
 
-A restart loses nothing that was counted when it was asked to end. A process that is killed loses what it has counted
-since the last time it wrote, at most SAVE seconds, and what Envoy was sending at that moment; what Envoy sends later it
-keeps until somebody listens again, as far as its buffer reaches (`xds/access_logs.py`). A disk that is full costs the
-same at the next restart, and nothing before.
+A restart loses nothing: Envoy keeps what ends meanwhile until somebody listens again, as far as its buffer reaches. A
+process that is killed loses what it has counted since the last time it wrote, at most SAVE seconds, and what Envoy
+sends in the half second until it notices. An Envoy that is killed takes along what it has not sent, a quarter of a
+second (`xds/access_logs.py` says why). A disk that is full costs nothing until the next restart.
 """
 
 import asyncio

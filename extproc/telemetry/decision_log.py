@@ -16,8 +16,8 @@ log: Final = logging.getLogger("extproc.decisions")
 class Meter(Protocol):
     """Counts decisions; see `extproc.telemetry.decisions.Meter`."""
 
-    def count(self, decisions: Sequence[Decision], nanoseconds: int) -> None:
-        """These were answered `nanoseconds` after their requests were read, all in one go."""
+    def count(self, decisions: Sequence[Decision], nanoseconds: int | None) -> None:
+        """The last of these was answered so long after its request was read; None where that was not measured."""
 
 
 def logged(meter: Meter) -> Meter:
@@ -31,7 +31,7 @@ class _Logged:
     def __init__(self, meter: Meter) -> None:
         self._meter: Final = meter
 
-    def count(self, decisions: Sequence[Decision], nanoseconds: int) -> None:
+    def count(self, decisions: Sequence[Decision], nanoseconds: int | None) -> None:
         for decision in decisions:
             _write(decision)
         self._meter.count(decisions, nanoseconds)

@@ -18,9 +18,6 @@ HEAD: Final = 128  # cells
 SLOTS: Final = 2**20  # for 10,000 experiments of three candidates, and six restarts of their reader
 SIZE: Final = (HEAD + SLOTS) * CELL  # bytes; only what is written to takes memory
 
-# Decisions of which the time of one is told: to tell each would make a decision 1 % slower.
-SAMPLED: Final = 16
-
 # The cells of the head. The first count decisions by the number of bits that their nanoseconds have.
 _BITS: Final = 64
 _NANOSECONDS: Final = 65  # of all decisions together
@@ -59,29 +56,29 @@ class Decisions(Protocol):
 class Meter:
     """The one writer of some cells, at the place where decisions are made. `memory` is SIZE writable bytes, or less."""
 
-    __slots__ = ("_head", "_slots", "_untold")
+    __slots__ = ("_head", "_slots", "_unmeasured")
 
     def __init__(self, memory: memoryview) -> None:
         cells = memory.cast("B").cast("Q")
         self._head: Final = cells[:HEAD]
         self._slots: Final = cells[HEAD:]
         self._head[_PROCESS] = os.getpid()
-        self._untold = 0
+        self._unmeasured = 0
 
-    def count(self, decisions: Sequence[Decision], nanoseconds: int) -> None:
-        """These were answered `nanoseconds` after their requests were read, all in one go.
+    def count(self, decisions: Sequence[Decision], nanoseconds: int | None) -> None:
+        """The last of these was answered so long after its request was read; None where that was not measured.
 
-        Their time is a sample: one of at least SAMPLED decisions stands for those that came since the one before.
+        What is measured stands for everything since it was measured last.
         """
         slots = self._slots
         for decision in decisions:
             slots[decision.slot] += 1
-        self._untold = untold = self._untold + len(decisions)
-        if untold >= SAMPLED:
-            head = self._head
-            head[nanoseconds.bit_length()] += untold
-            head[_NANOSECONDS] += nanoseconds * untold
-            self._untold = 0
+        self._unmeasured += len(decisions)
+        if nanoseconds is not None:
+            head, unmeasured = self._head, self._unmeasured
+            head[nanoseconds.bit_length()] += unmeasured
+            head[_NANOSECONDS] += nanoseconds * unmeasured
+            self._unmeasured = 0
 
     def lost_spans(self, spans: int) -> None:
         """So many more spans were dropped. From one thread at a time, which may be another than that of `count`."""

@@ -1,6 +1,6 @@
 """`/metrics` as text: OpenMetrics, with exemplars, for who asks for it, and Prometheus' own format for everybody else.
 
-Blocking, and takes some milliseconds for each hundred experiments: not for an event loop.
+Blocking, and takes up to a tenth of a second for each hundred experiments: not for an event loop.
 https://prometheus.io/docs/instrumenting/content_negotiation/
 """
 

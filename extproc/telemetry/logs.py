@@ -33,4 +33,5 @@ def configure(level: str, form: Format, stream: TextIO | None = None, *, process
         else logging.Formatter(TEXT.format(process=f"{process} " if process else ""))
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("grpc").setLevel(logging.WARNING)  # it has a line for every stream that ends
+    for noisy in ("grpc", "hpack"):  # they have lines for every stream
+        logging.getLogger(noisy).setLevel(logging.WARNING)

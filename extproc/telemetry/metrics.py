@@ -157,7 +157,7 @@ FAMILIES: Final[Sequence[Family[Seen] | HistogramFamily[Seen]]] = (
     ),
     HistogramFamily(
         "extproc_decision_seconds",
-        "From a request's arrival at extproc to extproc's reply; a sample of one in 16, which stands for all.",
+        "From a request's arrival at extproc to its reply; a sample, in which each stands for those not measured.",
         (),
         _decision_seconds,
     ),

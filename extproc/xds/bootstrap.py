@@ -94,8 +94,10 @@ def xds(options: Options) -> Json:
                 }
             }
         ),
-        # For the access log: without a healthy host Envoy keeps its entries instead of sending them into the void, so
-        # that a restart of extproc loses none. The stream of ADS is left alone, however the checks go.
+        # For the access log: without a healthy host Envoy keeps its entries instead of taking them for sent as soon as
+        # it has begun to connect, so that a restart of extproc loses none. (A retry policy of the log does not help:
+        # what waits for a retry is lost when the host becomes unhealthy meanwhile.) The stream of ADS is left alone,
+        # however the checks go.
         "health_checks": [
             {
                 "timeout": "1s",

@@ -1,12 +1,13 @@
 """One Envoy cluster for each model and protocol, with Envoy's own checks of whether the model answers."""
 
 import ipaddress
+from functools import cache
 from typing import Final
 
 from extproc import names
 from extproc.core.resources import Endpoint, Model
 from extproc.names import Protocol
-from extproc.xds.encode import Json
+from extproc.xds.encode import Json, once, pack
 from extproc.xds.http import load_assignment, socket_address, upstream
 from extproc.xds.model_routes import seconds
 
@@ -76,14 +77,22 @@ def _cluster(model: Model, protocol: Protocol, endpoints: tuple[Endpoint, ...]) 
         "lb_policy": "LEAST_REQUEST",
         "load_assignment": load_assignment(name, [socket_address(e.host, e.port) for e in endpoints]),
         # A gRPC server says in HTTP/2 when it closes a connection, and its clients know what it had not begun.
-        "typed_extension_protocol_options": upstream(HTTP2)
-        if protocol == "grpc"
-        else upstream(HTTP1, idle_timeout=IDLE_TIMEOUT),
-        "circuit_breakers": UNLIMITED,
-        "common_lb_config": PROMPT,
+        **_shared(protocol),
         # A host that DNS no longer names is gone, even if something there still answers.
         "ignore_health_on_host_removal": True,
         **({} if model.readiness.disabled else {"health_checks": [_health_check(model, protocol)]}),
+    }
+
+
+@cache
+def _shared(protocol: Protocol) -> Json:
+    """What all clusters of one protocol have in common, encoded once: most of a cluster."""
+    options = upstream(HTTP2) if protocol == "grpc" else upstream(HTTP1, idle_timeout=IDLE_TIMEOUT)
+    packed = {name: pack(name, {k: v for k, v in body.items() if k != "@type"}) for name, body in options.items()}
+    return {
+        "typed_extension_protocol_options": packed,
+        "circuit_breakers": once("envoy.config.cluster.v3.CircuitBreakers", UNLIMITED),
+        "common_lb_config": once("envoy.config.cluster.v3.ClusterCommonLbConfig", PROMPT),
     }
 
 

@@ -9,13 +9,13 @@ from typing import Final
 from extproc import names
 from extproc.core.tokens import served_as, token
 from extproc.names import Protocol
-from extproc.xds import answers, intercept_routes, units
+from extproc.xds import answers, intercept_routes, mirrors, model_routes, units
 from extproc.xds.encode import Encoded, Json
 from extproc.xds.endpoints import Candidate, Plain, Split, Target
 from extproc.xds.intercept_routes import below, copies, intercept, to_candidate
 from extproc.xds.intervals import WHOLE
 from extproc.xds.matching import ending
-from extproc.xds.model_routes import MODELS_PATH, PLAIN_ROUTE, matching, speaks, to_model
+from extproc.xds.model_routes import MODELS_PATH, PLAIN_ROUTE, Where, found_at, matching, speaks, to_model
 from extproc.xds.remembered import Remembered
 
 
@@ -24,17 +24,20 @@ def by_header(endpoint: str, target: Target) -> Encoded:
     where = {"prefix": "/"}
     if isinstance(target, Split):
         return intercept(endpoint, target, where)
-    return ending([_plain_route(endpoint, target, p, matching(p, **where)) for p in names.PROTOCOLS])
+    return ending([_plain_route(endpoint, target, p, where) for p in names.PROTOCOLS])
 
 
 def by_path(endpoint: str, target: Target) -> Encoded:
-    """What a request gets whose path begins with `/v2/models/<endpoint>`."""
+    """What a request gets whose path begins with `/v2/models/<endpoint>`.
+
+    There is no gRPC here: the path of a call names its method, and the header alone its model.
+    """
     # The tree finds `/v2/models/iris2x` under the key of `iris2` too. `path_separated_prefix` takes only what ends
     # there or goes on with `/` or `?`, so that one key is enough; the rest has no route (`answers.no_route`).
     where = {"path_separated_prefix": MODELS_PATH + endpoint}
     if isinstance(target, Split):
-        return intercept(endpoint, target, where)
-    return ending([_plain_route(endpoint, target, p, matching(p, **where)) for p in names.PROTOCOLS])
+        return intercept(endpoint, target, where, ("http",))
+    return ending([_plain_route(endpoint, target, "http", where)])
 
 
 def decided(split: Split, candidate: Candidate) -> Encoded:
@@ -54,24 +57,29 @@ def _decided_routes(split: Split, candidate: Candidate, protocol: Protocol) -> l
             {
                 "name": names.decided_route(split.experiment.name, name, protocol),
                 "match": below(matching(protocol, prefix="/"), part),
-                **to_candidate(split, model, protocol, wanted),
+                **to_candidate(split, model, protocol, wanted, "", ""),
             },
         )
     ]
 
 
-def _plain_route(endpoint: str, plain: Plain, protocol: Protocol, match: Json) -> Json:
+def _plain_route(endpoint: str, plain: Plain, protocol: Protocol, where: Where) -> Json:
+    match = matching(protocol, **where)
     if not speaks(plain.model, protocol):
         return answers.wrong_protocol(endpoint, protocol, match)
-    return {"name": names.plain_route(endpoint, protocol), "match": match, **_to_plain(plain, protocol)}
+    return {
+        "name": names.plain_route(endpoint, protocol),
+        "match": match,
+        **_to_plain(plain, protocol, found_at(where)),
+    }
 
 
 @Remembered
-def _to_plain(plain: Plain, protocol: Protocol) -> Json:
+def _to_plain(plain: Plain, protocol: Protocol, at: str) -> Json:
     route = token(served_as(plain.model, plain.resource_type))
     facts = {"model": plain.model.name, PLAIN_ROUTE: route}
-    return to_model(plain.model, protocol, resource_type=plain.resource_type, metadata=facts)
+    return to_model(plain.model, protocol, at, resource_type=plain.resource_type, metadata=facts)
 
 
-PASSING: Final = (_to_plain, *intercept_routes.PASSING)
+PASSING: Final = (_to_plain, *intercept_routes.PASSING, *mirrors.PASSING, *model_routes.PASSING)
 """What one endpoint's routes share with another's; not worth keeping from build to build."""

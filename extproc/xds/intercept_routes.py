@@ -18,19 +18,20 @@ from extproc.xds.encode import Encoded, Json, once
 from extproc.xds.endpoints import Candidate, Split
 from extproc.xds.intervals import WHOLE, Interval, fraction, intervals
 from extproc.xds.matching import always, ending, tree
-from extproc.xds.model_routes import ROUTE, SERVED, matching, speaks, to_model, told
+from extproc.xds.model_routes import ROUTE, Where, found_at, matching, speaks, to_model
 from extproc.xds.remembered import Remembered
 
 Served = tuple[Candidate, Interval]
 
 
-def intercept(endpoint: str, split: Split, where: dict[str, str]) -> Encoded:
+def intercept(endpoint: str, split: Split, where: Where, protocols: tuple[Protocol, ...] = names.PROTOCOLS) -> Encoded:
     """The OnMatch of an endpoint that an experiment answers. `where` is the path specifier of its routes."""
 
     def end(chosen: Callable[[Protocol], Iterable[Json]]) -> Encoded:
-        return ending([route for protocol in names.PROTOCOLS for route in chosen(protocol)])
+        return ending([route for protocol in protocols for route in chosen(protocol)])
 
-    shared = {protocol: _shared_out(split, protocol) for protocol in names.PROTOCOLS}
+    at = found_at(where)
+    shared = {protocol: _shared_out(split, protocol) for protocol in protocols}
 
     def nobody(protocol: Protocol, match: Json) -> list[Json]:
         if split.candidates and not any(speaks(model, protocol) for model in split.candidates):
@@ -45,7 +46,7 @@ def intercept(endpoint: str, split: Split, where: dict[str, str]) -> Encoded:
             route
             for candidate, part in shared[protocol]
             for piece, wanted in copies(split, candidate, protocol, part)
-            for route in _routes(split, candidate, protocol, below(match, piece), wanted)
+            for route in _routes(split, candidate, protocol, below(match, piece), wanted, at)
         ]
 
     def only(named: Callable[[Protocol], Candidate | None]) -> Encoded:
@@ -56,7 +57,7 @@ def intercept(endpoint: str, split: Split, where: dict[str, str]) -> Encoded:
             return [
                 route
                 for piece, wanted in copies(split, candidate, protocol, WHOLE)
-                for route in _routes(split, candidate, protocol, below(match, piece), wanted)
+                for route in _routes(split, candidate, protocol, below(match, piece), wanted, at)
             ]
 
         return end(chosen)
@@ -91,7 +92,7 @@ def _assigning(
         unit: only(lambda _, model=model: (model.name, model))  # type: ignore[misc]
         for override in experiment.overrides
         for model in split.candidates
-        if model.name == override.candidate and any(_usable(shared, model, p) for p in names.PROTOCOLS)
+        if model.name == override.candidate and any(_usable(shared, model, p) for p in shared)
         for unit in override.units
     }
     return once(
@@ -129,14 +130,13 @@ def below(match: Json, part: Interval) -> Json:
 
 
 def _routes(
-    split: Split, candidate: Candidate, protocol: Protocol, match: Json, wanted: tuple[mirrors.Copy, ...]
+    split: Split, candidate: Candidate, protocol: Protocol, match: Json, wanted: tuple[mirrors.Copy, ...], at: str
 ) -> list[Json]:
     name, model = candidate
     route = {
         "name": names.intercept_route(split.experiment.name, name, protocol),
         "match": match,
-        **to_candidate(split, model, protocol, wanted),
-        "metadata": _fallback(split, model),
+        **to_candidate(split, model, protocol, wanted, at, names.FALLBACK),
         "typed_per_filter_config": asking(split.experiment.stickiness),
     }
     return units.issuing(split.experiment.stickiness, route)
@@ -146,25 +146,25 @@ asking: Final = lru_cache(maxsize=64)(units.asking)
 
 
 @Remembered
-def to_candidate(split: Split, model: Model, protocol: Protocol, wanted: tuple[mirrors.Copy, ...]) -> Json:
-    """All of a route to a candidate but its name and its match. `wanted` are the copies of its requests."""
+def to_candidate(
+    split: Split, model: Model, protocol: Protocol, wanted: tuple[mirrors.Copy, ...], at: str, reason: str
+) -> Json:
+    """All of a route to a candidate but its name and its match.
+
+    `wanted` are the copies of its requests; `at` is the path that these begin with, empty where that may be any.
+    `reason` is why it serves them, empty where extproc says so.
+    """
     experiment = split.experiment
     return to_model(
         model,
         protocol,
+        at,
         resource_type=experiment.resource_type,
-        metadata=facts(split, model),
+        metadata={**facts(split, model), **({"reason": reason} if reason else {})},
         timeout=experiment.timeout,
         retry=experiment.retry,
         mirrors=mirrors.policies(experiment, wanted),
     )
-
-
-@Remembered
-def _fallback(split: Split, model: Model) -> Encoded:
-    """The metadata of the intercept routes: what they serve, they serve because extproc did not decide."""
-    served = served_as(model, split.experiment.resource_type)
-    return told({**facts(split, model), SERVED: served, "reason": names.FALLBACK})
 
 
 def facts(split: Split, model: Model) -> dict[str, str]:
@@ -179,4 +179,4 @@ def _reasons(split: Split, protocol: Protocol) -> Iterator[str]:
     yield from (f"model '{model.name}' to be ready" for model in split.candidates if speaks(model, protocol))
 
 
-PASSING: Final = (to_candidate, _fallback)
+PASSING: Final = (to_candidate,)

@@ -8,10 +8,11 @@ the first candidate's requests and none of the last one's. And no fraction is fi
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from extproc.core.resources import MILLION
-from extproc.xds.encode import Json
+from extproc.xds.encode import Encoded, once
 
 T = TypeVar("T")
 
@@ -71,9 +72,11 @@ def _halved(
         yield Interval(threshold, part.high), chosen
 
 
-def fraction(numerator: int) -> Json:
+@lru_cache(maxsize=1024)
+def fraction(numerator: int) -> Encoded:
     """A RuntimeFractionalPercent in millionths."""
-    return {"default_value": {"numerator": numerator, "denominator": "MILLION"}}
+    percent = {"default_value": {"numerator": numerator, "denominator": "MILLION"}}
+    return once("envoy.config.core.v3.RuntimeFractionalPercent", percent)
 
 
 def _rounded(numerator: int, denominator: int) -> int:

@@ -13,11 +13,12 @@ from extproc.core.tokens import served_as, token
 from extproc.names import Protocol
 from extproc.xds import answers
 from extproc.xds.access_logs import logged
-from extproc.xds.encode import Encoded, Json, typed
+from extproc.xds.encode import Encoded, Json, once, typed
 from extproc.xds.http import filter_chain, load_assignment, upstream
 from extproc.xds.intervals import Interval, fraction
 from extproc.xds.matching import Maps, always, ending, tree, written_out
 from extproc.xds.model_routes import ROUTE, host, matching, mirror_end_route, overwrite, speaks
+from extproc.xds.remembered import Remembered
 from extproc.xds.tracing import traced
 from extproc.xds.world import Options
 
@@ -57,19 +58,20 @@ def copies(
     return [(piece, tuple((able[index][0], MILLION) for index in chosen)) for piece, chosen in combined]
 
 
-def policies(experiment: Experiment, wanted: Iterable[Copy]) -> list[Json]:
+def policies(experiment: Experiment, wanted: Iterable[Copy]) -> list[Encoded]:
     """The RequestMirrorPolicies of a route."""
-    return [
-        {
-            "cluster": names.MIRRORS,
-            "runtime_fraction": fraction(threshold),
-            "disable_shadow_host_suffix_append": True,
-            "request_headers_mutations": [
-                {"append": overwrite(names.MIRROR_HEADER, names.label(experiment.name, mirror))}
-            ],
-        }
-        for mirror, threshold in wanted
-    ]
+    return [_policy(names.label(experiment.name, mirror), threshold) for mirror, threshold in wanted]
+
+
+@Remembered
+def _policy(label: str, threshold: int) -> Encoded:
+    policy = {
+        "cluster": names.MIRRORS,
+        "runtime_fraction": fraction(threshold),
+        "disable_shadow_host_suffix_append": True,
+        "request_headers_mutations": [{"append": overwrite(names.MIRROR_HEADER, label)}],
+    }
+    return once("envoy.config.route.v3.RouteActionRequestMirrorPolicy", policy)
 
 
 def routes(mirrored: Iterable[tuple[str, Model, ResourceType]], maps: Maps = written_out) -> Json:
@@ -155,3 +157,6 @@ def cluster() -> Json:
         ),
         "circuit_breakers": {"thresholds": [{"max_requests": COPIES, "max_pending_requests": COPIES}]},
     }
+
+
+PASSING: Final = (_policy,)

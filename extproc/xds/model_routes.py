@@ -11,6 +11,7 @@ from extproc.core.resources import Model, ResourceType, Retry
 from extproc.core.tokens import served_as
 from extproc.names import Protocol
 from extproc.xds.encode import Encoded, Json, once, typed
+from extproc.xds.remembered import Remembered
 
 # `[^/?]+`: the name ends at the next slash, or with the path in `/v2/models/iris` and `/v2/models/iris?x=y`.
 NAME_IN_PATH: Final = "^/v2/models/[^/?]+"
@@ -37,6 +38,14 @@ def cluster_of(model: Model, protocol: Protocol) -> str:
     return own or names.model_cluster(model.name, protocol)
 
 
+Where = dict[str, str]  # the path specifier of a RouteMatch
+
+
+def found_at(where: Where) -> str:
+    """The path that requests of a route begin with; empty for any."""
+    return where.get("path_separated_prefix", "")
+
+
 def matching(protocol: Protocol, **where: str) -> Json:
     """A RouteMatch for one protocol. `where` is its path specifier."""
     # `grpc: {}` is true for `content-type: application/grpc…` alone, so the route for gRPC has to stand before the
@@ -47,27 +56,31 @@ def matching(protocol: Protocol, **where: str) -> Json:
 def to_model(
     model: Model,
     protocol: Protocol,
+    at: str = "",
     *,
     resource_type: ResourceType = ResourceType.MODEL,
     metadata: dict[str, str],
     timeout: int = 0,
     retry: Retry | None = None,
-    mirrors: list[Json] | None = None,
+    mirrors: list[Encoded] | None = None,
 ) -> Json:
     """All of a Route to `model` but its name and its match, so that routes which differ in these can share it.
 
-    `timeout` is in milliseconds, 0 for none; `mirrors` are RequestMirrorPolicies.
+    `at` is the path that its requests begin with, empty where that may be any; `timeout` is in milliseconds, 0 for
+    none; `mirrors` are RequestMirrorPolicies.
     """
     served = served_as(model, resource_type)
     action = {
-        **_destination(model, protocol),
+        **_destination(model, protocol, at),
         # Models may think for minutes. A request that no longer moves is ended by the stream idle timeout.
         "timeout": seconds(timeout),
         **({"retry_policy": _retry_policy(retry)} if retry else {}),  # else the host's
         **({"request_mirror_policies": mirrors} if mirrors else {}),
     }
-    facts = {**metadata, SERVED: served}
-    return {"route": once("envoy.config.route.v3.RouteAction", action), "metadata": told(facts)}
+    return {
+        "route": once("envoy.config.route.v3.RouteAction", action),
+        "metadata": told(*metadata.items(), (SERVED, served)),
+    }
 
 
 def mirror_end_route(
@@ -78,7 +91,7 @@ def mirror_end_route(
         "name": name,
         "match": match,
         "route": {**_destination(model, protocol), "timeout": timeout},
-        "metadata": told({**metadata, SERVED: served}),
+        "metadata": told(*metadata.items(), (SERVED, served)),
     }
 
 
@@ -107,9 +120,10 @@ def _from_metadata(key: str) -> str:
     return f"%METADATA(ROUTE:{names.METADATA}:{key})%"
 
 
-def told(facts: dict[str, str]) -> Encoded:
+@Remembered
+def told(*facts: tuple[str, str]) -> Encoded:
     """A route's metadata: what is known of each request that takes it, for tracing tags and access logs to read."""
-    return once("envoy.config.core.v3.Metadata", {"filter_metadata": {names.METADATA: facts}})
+    return once("envoy.config.core.v3.Metadata", {"filter_metadata": {names.METADATA: dict(facts)}})
 
 
 def overwrite(header: str, value: str) -> Encoded:
@@ -123,14 +137,23 @@ def seconds(milliseconds: int) -> str:
     return f"{milliseconds // 1000}.{milliseconds % 1000:03d}s" if milliseconds % 1000 else f"{milliseconds // 1000}s"
 
 
-def _destination(model: Model, protocol: Protocol) -> Json:
-    if protocol == "grpc":  # the model's name stands in the gRPC message, not in the path
+def _destination(model: Model, protocol: Protocol, at: str = "") -> Json:
+    served = MODELS_PATH + model.served_name
+    if protocol == "grpc" or at == served:  # of gRPC the model's name stands in the message, not in the path
         return {"cluster": cluster_of(model, protocol)}
+    if at:
+        return {"cluster": cluster_of(model, protocol), "prefix_rewrite": served}
     return {
         "cluster": cluster_of(model, protocol),
-        # A path without the name in it (`/v2/health/ready`, called with `seldon-model`) stays as it is.
-        "regex_rewrite": {"pattern": {"regex": NAME_IN_PATH}, "substitution": MODELS_PATH + model.served_name},
+        "regex_rewrite": _renamed(served),
     }
+
+
+@Remembered
+def _renamed(served: str) -> Encoded:
+    # A path without the name in it (`/v2/health/ready`, called with `seldon-model`) stays as it is.
+    rewrite = {"pattern": {"regex": NAME_IN_PATH}, "substitution": served}
+    return once("envoy.type.matcher.v3.RegexMatchAndSubstitute", rewrite)
 
 
 @lru_cache(maxsize=256)
@@ -149,3 +172,6 @@ def _retry_policy(retry: Retry) -> Encoded:
         "host_selection_retry_max_attempts": 3,
     }
     return once("envoy.config.route.v3.RetryPolicy", policy)
+
+
+PASSING: Final = (told, _renamed)

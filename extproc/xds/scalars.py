@@ -29,6 +29,8 @@ def varint(value: int) -> bytes:
     """A base-128 varint; a negative number is written as its 64-bit two's complement."""
     if 0 <= value <= 0x7F:
         return _ONE_BYTE[value]
+    if 0 <= value <= 0x3FFF:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     value &= 0xFFFF_FFFF_FFFF_FFFF
     out = bytearray()
     while value > 0x7F:
@@ -42,6 +44,11 @@ def tagged(number: int, wire: int, value: bytes) -> bytes:
     """A field on the wire: its tag, its length where it needs one, its value."""
     tag = _tag(number, wire)
     return tag + varint(len(value)) + value if wire == LENGTH_DELIMITED else tag + value
+
+
+def tagged_length(number: int, length: int) -> bytes:
+    """What stands before `length` bytes of a field."""
+    return _tag(number, LENGTH_DELIMITED) + varint(length)
 
 
 @cache  # Envoy's fields are many, their numbers few

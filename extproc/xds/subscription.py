@@ -6,12 +6,11 @@ old is broken: clusters are added, then routes switched, each step after the las
 names any more are removed when the owner of this object, who has a clock, says that no request is on its way to them.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from extproc.xds.snapshot import Snapshot
+from extproc.xds.snapshot import Snapshot, version_of
 
 CLUSTER: Final = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
@@ -58,15 +57,6 @@ class Refused:
 
 
 Event = Accepted | Refused
-
-
-def version_of(resources: Mapping[str, bytes]) -> str:
-    """A content hash: the same resources have the same version in every process."""
-    digest = hashlib.sha256()
-    for name, body in sorted(resources.items()):
-        for part in (name.encode(), body):
-            digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()[:16]
 
 
 @dataclass(slots=True)
@@ -167,8 +157,7 @@ class Subscription:
             state = self._types[url]
             if not state.subscribed:
                 return True
-            resources = self._wanted(url, snapshot)
-            version = version_of(resources)
+            resources, version = self._wanted(url, snapshot)
             # What was sent last is what Envoy will run, whatever it ACKed before.
             if state.acked == version == (state.sent or version):
                 state.held = resources
@@ -180,9 +169,14 @@ class Subscription:
             return True
         return False
 
-    def _wanted(self, url: str, snapshot: Snapshot) -> Mapping[str, bytes]:
+    def _wanted(self, url: str, snapshot: Snapshot) -> tuple[Mapping[str, bytes], str]:
+        """What this Envoy shall have of a type, and its version: the snapshot's own, unless it is another selection."""
         resources = snapshot.resources.get(url, {})
         names = self._types[url].names
-        if names and "*" not in names:
+        if names and "*" not in names and not resources.keys() <= set(names):
             resources = {name: body for name, body in resources.items() if name in names}
-        return {**self._outgoing, **resources} if url == CLUSTER else resources
+        elif url != CLUSTER or self._outgoing.keys() <= resources.keys():
+            return resources, snapshot.version(url)
+        if url == CLUSTER:
+            resources = {**self._outgoing, **resources}
+        return resources, version_of(resources)

@@ -26,7 +26,7 @@ def cluster(options: Options) -> Json:
 
     Envoy's round robin is meant: a worker that has just died has no request under way, so that LEAST_REQUEST would send
     it all of them until that is found out. And calls are not tried again: with `grpc_service.retry_policy` Envoy does
-    so, but loses the message that belongs to the call, and the request waits for the message timeout (89 out of 100,
+    so, but loses the message that belongs to the call, and the request waits for the message timeout (89 of 200,
     tried with 1.40).
     """
     hosts = [worker.host for worker in options.workers if isinstance(worker, Endpoint)]

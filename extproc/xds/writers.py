@@ -7,7 +7,6 @@ says what is wrong, and is the authority on what is allowed. Both give the same 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from operator import itemgetter
 from typing import Any, Final
 
 from extproc.xds import scalars, schema
@@ -15,8 +14,10 @@ from extproc.xds.scalars import LENGTH_DELIMITED, WIRE, tagged, varint
 
 Writer = Callable[[Any], bytes]  # a field's value to the field on the wire, tag and all; raises Unsure
 Body = Callable[[Any], bytes]  # a value to its bytes, without tag and length
+Plan = tuple[tuple[str, Writer], ...]
 
-_NUMBER: Final = itemgetter(0)
+_PLANS: Final = 1024  # sets of keys that a message remembers how to write
+_SHORT: Final = 128  # bytes
 
 
 class Unsure(Exception):
@@ -45,39 +46,36 @@ def message(of: schema.Message) -> Body:
     """What writes a message of this type."""
     if of.google:
         return _WELL_KNOWN[of.google](of) if of.google in _WELL_KNOWN else _unsure
-    fields: dict[str, tuple[int, str, Writer]] = {}  # filled at the first use, since messages contain each other
+    fields: dict[str, tuple[schema.Field, Writer]] = {}  # filled at the first use, since messages contain each other
+    plans: dict[tuple[str, ...], Plan] = {}
 
     def write(value: Any) -> bytes:
         if type(value) is Encoded:
             return value.value
         if type(value) is not dict:
             raise Unsure
-        if not fields:
-            fields.update(_fields(of))
-        return _joined(value, fields)
+        keys = tuple(value)
+        if keys not in plans:
+            if not fields:
+                fields.update({key: (field, _field(field)) for key, field in schema.fields(of).items()})
+            if len(plans) == _PLANS:
+                plans.clear()
+            plans[keys] = _plan(keys, fields)
+        return b"".join([writer(value[key]) for key, writer in plans[keys]])
 
     return write
 
 
-def _joined(value: dict[str, Any], fields: Mapping[str, tuple[int, str, Writer]]) -> bytes:
-    parts = []
-    groups = set()
-    for key, item in value.items():
-        if key not in fields:
-            raise Unsure
-        number, group, writer = fields[key]
-        groups.add(group or number)
-        parts.append((number, writer(item)))
-    if len(parts) == 1:
-        return parts[0][1]
-    if len(groups) != len(parts):  # a field in both spellings, or two of one `oneof`
+def _plan(keys: tuple[str, ...], fields: Mapping[str, tuple[schema.Field, Writer]]) -> Plan:
+    """How to write an object that has these keys."""
+    try:
+        given = sorted((fields[key][0].number, key) for key in keys)
+    except KeyError as error:
+        raise Unsure from error
+    alternatives = {fields[key][0].oneof or number for number, key in given}
+    if len(alternatives) != len(given):  # a field in both spellings, or two of one `oneof`
         raise Unsure
-    parts.sort(key=_NUMBER)
-    return b"".join([part for _, part in parts])
-
-
-def _fields(of: schema.Message) -> Mapping[str, tuple[int, str, Writer]]:
-    return {key: (field.number, field.oneof, _field(field)) for key, field in schema.fields(of).items()}
+    return tuple((key, fields[key][1]) for _, key in given)
 
 
 def _field(field: schema.Field) -> Writer:
@@ -86,11 +84,14 @@ def _field(field: schema.Field) -> Writer:
         return _map(field, body)
     if WIRE[field.kind] != LENGTH_DELIMITED:
         return _unsure if field.repeated else _scalar_field(varint(field.number << 3 | WIRE[field.kind]), body)
+    # What stands before a short value, by its length: most are.
     tag = varint(field.number << 3 | LENGTH_DELIMITED)
+    heads = tuple(tag + varint(length) for length in range(_SHORT))
 
     def one(value: Any) -> bytes:
         written = body(value)
-        return tag + varint(len(written)) + written
+        length = len(written)
+        return (heads[length] if length < _SHORT else tag + varint(length)) + written
 
     def every(values: Any) -> bytes:
         if type(values) is not list:

@@ -12,7 +12,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_classic
 from prometheus_client.samples import Sample
 
-from extproc.telemetry.decisions import SAMPLED
 from tests.e2e.stage import Stage, experiment
 from tests.harness.load import run_load
 from tests.harness.otlp import Collector
@@ -89,7 +88,7 @@ def test_every_request_has_its_duration(metrics: dict[str, Metric]) -> None:
     assert total([s for s in seconds if s.labels.get("le") == "+Inf"], role="primary") == FRESH + STICKY
     decisions = metrics["extproc_decision_seconds"].samples
     sampled = total([s for s in decisions if s.name.endswith("_count")])
-    assert FRESH + STICKY - SAMPLED < sampled <= FRESH + STICKY
+    assert (FRESH + STICKY) / 2 < sampled <= FRESH + STICKY, "what came after the last sample waits for the next"
 
 
 def test_the_split_is_compared_by_what_was_drawn(metrics: dict[str, Metric]) -> None:

@@ -69,8 +69,8 @@ def stage(request: pytest.FixtureRequest, shared: OutcomesStage) -> OutcomesStag
     shared.extproc.wait_ready()
     for server in (shared.iris, shared.iris2):
         server.resume()
-    shared.wait_state("iris-ab")
-    eventually(lambda: envoy.healthy("extproc"), within=10, saying="Envoy finds extproc healthy")
+    shared.wait_state("iris-ab", within=60)
+    eventually(lambda: envoy.healthy("extproc"), within=20, saying="Envoy finds extproc healthy")
     return shared
 
 
@@ -209,7 +209,7 @@ def test_a_restart_under_load_loses_nothing(stage: OutcomesStage) -> None:
         load.wait_for(100)
         stage.extproc.restart()
         stage.extproc.wait_ready()
-        stage.wait_state("iris-ab")
+        stage.wait_state("iris-ab", within=60)
         load.wait_for(100)
         result = load.stop()
         slow.resume()  # which closes its connection: the answer is Envoy's
@@ -221,6 +221,8 @@ def test_a_restart_under_load_loses_nothing(stage: OutcomesStage) -> None:
 
 
 def test_killed_it_loses_what_was_not_on_disk_and_nothing_else(stage: Stage) -> None:
+    assert stage.envoy is not None
+    envoy = stage.envoy
     before = Counts.of(stage)
     run_load(url(stage), 50, headers={"x-seldon-route": IRIS2})
     added(stage, before, 50)
@@ -230,6 +232,7 @@ def test_killed_it_loses_what_was_not_on_disk_and_nothing_else(stage: Stage) -> 
     run_load(url(stage), 30)
     added(stage, before, 80)
     stage.extproc.kill()
+    eventually(lambda: not envoy.healthy("extproc-xds"), within=10, saying="Envoy notices")
     assert run_load(url(stage), 70).failed == 0
     stage.extproc.restart()
     stage.extproc.wait_ready()

@@ -20,6 +20,7 @@ from tests.harness.waiting import eventually
 
 IRIS, IRIS2 = ":iris_1:", ":iris2_2:"
 TRIAL: Final = experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris")
+UNANSWERED: Final = "http.inference.ext_proc.failure_mode_allowed"
 MISS: Final = 1e-9
 # Requests per second: enough for one to be under way at any time, and what is restarted gets its share of the machine.
 RATE: Final = 300.0
@@ -155,17 +156,20 @@ def test_a_worker_that_keeps_dying(pair: Stage) -> None:
 def test_the_control_process_killed_under_load(stage: Stage) -> None:
     """Workers go on by their table, tokens are kept meanwhile, and Envoy, its child of `up` too, lives through it."""
     before = stage.extproc.processes
+    unanswered = envoy_stat(stage, UNANSWERED)
     listeners = envoy_stat(stage, "listener_manager.listener_create_success")
     with Load(url(stage), rate=RATE) as load, Load(url(stage), rate=RATE, headers={"x-seldon-route": IRIS2}) as sticky:
         load.wait_for(200)
         killed = kill(stage, "control")
         load.wait_for(300)
         wait_other(stage, "control", killed, within=BACK_WITHIN)
-        stage.wait_state("iris-ab")
+        stage.wait_state("iris-ab", within=30)
         load.wait_for(200)
         kept = sticky.stop()
         check_split(load.stop())
-    assert (set(kept.by_route), kept.failed) == ({IRIS2}, 0), str(kept)
+    assert kept.failed == 0, str(kept)
+    # On a machine that is short of CPU Envoy may not wait for an answer; each answer that it had kept the token.
+    assert kept.by_route.get(IRIS, 0) <= envoy_stat(stage, UNANSWERED) - unanswered, str(kept)
     after = stage.extproc.processes
     assert {name for name, pid in after.items() if pid != before[name]} == {"control"}
     assert envoy_stat(stage, "listener_manager.listener_create_success") == listeners, "it is not the same Envoy"

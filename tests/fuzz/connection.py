@@ -1,11 +1,9 @@
-"""A fuzz target for the connection: any bytes, cut anywhere. `python -m tests.fuzz.connection [libFuzzer options]`.
+"""A fuzz target for the connection: any bytes, cut anywhere.
 
 Whatever comes, nothing is raised, memory stays below its cap, what goes out is whole frames, and a connection that is
 over holds nothing. Half of the inputs are made of frames, so that they get beyond the preface.
 """
 
-import logging
-import sys
 from typing import Final
 
 from extproc.http2 import frames
@@ -61,19 +59,3 @@ def framed(data: bytes) -> bytes:
             payload, number = BLOCK + payload, number & 0x7F
         built += frames.frame(kind, flags, number, payload)
     return bytes(built)
-
-
-def main() -> None:
-    """Fuzz for as long as libFuzzer's options say."""
-    import atheris
-
-    logging.disable()
-    with atheris.instrument_imports(include=["extproc.http2"]):
-        pass
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, feed)
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()

@@ -58,8 +58,7 @@ class AccessLogRecorder:
     def entries(self) -> list[Entry]:
         return [entry for message in tuple(self.messages) for entry in read(message)]
 
-    def _log(self, stream: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        context.send_initial_metadata(())
+    def _log(self, stream: Iterator[bytes], _context: grpc.ServicerContext) -> bytes:
         self._reads.wait()
         for message in stream:
             self.messages.append(message)

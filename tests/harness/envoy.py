@@ -56,6 +56,7 @@ class RunningEnvoy:
         admin_port: int = 0,
         arguments: Sequence[str] = (),
         concurrency: int = 1,
+        new_session: bool = False,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.admin_port: Final = admin_port or free_port()
@@ -68,7 +69,8 @@ class RunningEnvoy:
             *("--concurrency", str(concurrency), *arguments),
         ]
         self._log: Final = directory / f"envoy-{self.admin_port}.log"
-        self._child = Child(self._argv, stdout=self._log, stderr=self._log)
+        self._new_session: Final = new_session
+        self._child = self._spawn()
 
     @classmethod
     def start(
@@ -163,7 +165,7 @@ class RunningEnvoy:
     def restart(self) -> None:
         """Kill it if it runs, and start it anew on the same ports; `wait_live` is the caller's."""
         self.kill()
-        self._child = Child(self._argv, stdout=self._log, stderr=self._log)
+        self._child = self._spawn()
 
     def pause(self) -> None:
         self._child.signal(signal.SIGSTOP)
@@ -177,3 +179,6 @@ class RunningEnvoy:
 
     def close(self) -> None:
         self.kill()
+
+    def _spawn(self) -> Child:
+        return Child(self._argv, stdout=self._log, stderr=self._log, new_session=self._new_session)

@@ -25,7 +25,11 @@ _TAIL: Final = 200  # lines of a log worth showing
 
 
 class Child:
-    """One running command; `stdout` and `stderr` are files, appended to."""
+    """One running command; `stdout` and `stderr` are files, appended to.
+
+    In a `new_session` (setsid(2)) the scheduler gives it a share of its own, as it does to what a terminal or a service
+    manager starts (sched(7), autogroup).
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class Child:
         stderr: Path,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        new_session: bool = False,
     ) -> None:
         self.argv: Final = tuple(os.fspath(word) for word in argv)
         self.stdout: Final = stdout
@@ -48,6 +53,7 @@ class Child:
                 stderr=err,
                 env={**os.environ, **(environment or {})},
                 cwd=directory,
+                start_new_session=new_session,
             )
 
     @property

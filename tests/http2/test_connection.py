@@ -297,6 +297,19 @@ def test_answers_wait_for_the_windows() -> None:
     assert answer[-1][:2] == (HEADERS, END_HEADERS | END_STREAM)
 
 
+@pytest.mark.parametrize("window", ["stream", "connection"])
+def test_an_answer_that_is_the_last_waits_for_the_windows_as_well(window: str) -> None:
+    raw = Raw(settings={INITIAL_WINDOW_SIZE: 100_000 if window == "connection" else 4})
+    if window == "connection":  # all but four bytes of it are used up
+        raw.say(raw.headers(1) + data(1, message(b"repeat:65526")))
+    raw.say(raw.headers(3, END_HEADERS | END_STREAM))
+    answer = raw.say(raw.headers(5) + data(5, message(b"last:"), END_STREAM))
+    assert len(body(answer, 5)) == 4
+    answer += raw.say(frames.window_update(0 if window == "connection" else 5, 100))
+    assert messages(body(answer, 5)) == [b"last:"]
+    assert answer[-1][:2] == (HEADERS, END_HEADERS | END_STREAM)
+
+
 def test_the_connections_window_is_shared() -> None:
     raw = Raw(settings={INITIAL_WINDOW_SIZE: 1_000_000})
     size = 40_000

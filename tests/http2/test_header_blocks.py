@@ -145,6 +145,41 @@ def test_of_a_traced_block_only_the_trace_is_decoded(monkeypatch: pytest.MonkeyP
     assert all(seen)
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        (("content-length", "3"),),
+        (("content-type", "text/plain"),),
+        (("X", "1"),),
+        (("connection", "close"),),
+        (("traceparent", "a\n"),),
+        (("traceparent", "1"), ("traceparent", "2")),
+        (("traceparent", "1"), ("content-length", "3")),
+    ],
+)
+def test_a_block_of_the_same_shape_but_for_its_meaning_is_read_as_a_whole(between: tuple[tuple[str, str], ...]) -> None:
+    reader = blocks()
+    for n in range(3):
+        reader.request(encoded(("traceparent", str(n)), ("x-last", "1")))
+    assert reader._shape is not None
+    block = encoded(*between, ("x-last", "1"))
+    assert block.startswith(reader._shape.before)
+    assert block.endswith(reader._shape.after)
+    assert read(reader, block) == reference(block)
+
+
+def test_a_change_of_the_table_in_the_middle_of_a_block_is_refused() -> None:
+    reader = blocks()
+    for n in range(3):
+        reader.request(encoded(("traceparent", str(n)), ("x-last", "1")))
+    assert reader._shape is not None
+    before, after = reader._shape.before, reader._shape.after
+    field = encoded(("traceparent", "5"))[len(encoded()) :]
+    assert read(reader, before + field + after) == reference(before + field + after)
+    changed = before + b"\x20" + field + after
+    assert read(reader, changed) == reference(changed) == ErrorCode.COMPRESSION_ERROR
+
+
 def test_while_the_peer_has_a_table_nothing_is_remembered() -> None:
     encoder = hpack.Encoder()
     reader = HeaderBlocks(interpret, frozenset())

@@ -3,8 +3,8 @@
 import pytest
 
 from extproc.inference.call import Answer
-from extproc.intervals import wilson
 from extproc.inference.tally import Candidate, Summary, Tally
+from extproc.intervals import wilson
 
 CONFIGURED = (Candidate("iris", ":iris_1:", 0.7), Candidate("iris2", ":iris2_2:", 0.3))
 

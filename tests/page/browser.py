@@ -19,7 +19,7 @@ FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE: Final = 10_000  # ms for anything that is waited for
+PATIENCE: Final = 20_000  # ms for anything that is waited for
 # What Chromium itself writes to the console where the server is away, or says no; that is no error of the page.
 AWAY: Final = r"net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)"
 REFUSED: Final = r"the server responded with a status of (409|412|422)"

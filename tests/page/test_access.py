@@ -48,12 +48,12 @@ async () => {
 """
 
 
-def serious(page: Page, *rules: str) -> list[str]:
+def serious(page: Page, *rules: str, within: str = "html") -> list[str]:
     """What axe-core calls serious or critical, with the elements; by all rules, or only these."""
     options: dict[str, Any] = {"resultTypes": ["violations"]}
     if rules:
         options["runOnly"] = rules
-    found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
+    found: list[dict[str, Any]] = Axe().run(page, context=within, options=options).response["violations"]
     return [
         f"{violation['id']}: {violation['help']}: {node['html']} {node['failureSummary']}"
         for violation in found
@@ -62,15 +62,15 @@ def serious(page: Page, *rules: str) -> list[str]:
     ]
 
 
-def check(page: Page, what: str) -> None:
+def check(page: Page, what: str, within: str = "html") -> None:
     """What is shown now, as it is, in the dark, and on a narrow screen, which may not be scrolled sideways."""
     page.emulate_media(reduced_motion="reduce")  # nothing is judged halfway between two colours
-    assert serious(page) == [], what
+    assert serious(page, within=within) == [], what
     page.emulate_media(color_scheme="dark")
-    assert serious(page, "color-contrast") == [], f"{what}, dark"
+    assert serious(page, "color-contrast", within=within) == [], f"{what}, dark"
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": NARROW, "height": 900})
-    assert serious(page) == [], f"{what}, narrow"
+    assert serious(page, within=within) == [], f"{what}, narrow"
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow == 0, f"{what} is {overflow} px too wide"
     page.set_viewport_size({"width": 1200, "height": 900})
@@ -96,13 +96,13 @@ def test_the_dialogs(open_page: Open) -> None:
     page = open_page("#/experiments/iris-ab")
     page.get_by_role("button", name="Edit weights").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    check(page, "the sliders")
+    check(page, "the sliders", "dialog")
     page.get_by_role("slider", name="iris2").press("ArrowRight")
     page.get_by_role("button", name="Review").click()
-    check(page, "the change before it is made")
+    check(page, "the change before it is made", "dialog")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Start an experiment").click()
-    check(page, "where one is pasted")
+    check(page, "where one is pasted", "dialog")
 
 
 def test_what_is_broken_is_found(open_page: Open) -> None:

@@ -119,8 +119,9 @@ def test_what_a_file_owns_is_changed_there(open_page: Open) -> None:
 
 def test_without_admin_write_it_only_looks(open_page: Open) -> None:
     page = open_page(DETAIL)
-    page.route("**/api/v1/page", lambda route: route.fulfill(json={"version": "1", "write": False, "jaeger": None}))
-    page.reload()
+    expect(page.get_by_role("button", name="Edit weights")).to_be_visible()
+    told = "{ version: '1', write: false, jaeger: null }"  # as /api/v1/page tells it (tests/server/test_page.py)
+    page.evaluate(f"import('/page/store.js').then((store) => store.become({{ page: {told} }}))")
     expect(page.get_by_text("read-only")).to_be_visible()
     expect(page.get_by_role("heading", name="History")).to_be_visible()
     expect(page.get_by_role("button", name="Copy")).to_be_visible()

@@ -76,9 +76,10 @@ class Observed:
         self.decisions: list[Decision] = []
         self.nanoseconds: list[int] = []
 
-    def count(self, decisions: Sequence[Decision], nanoseconds: int) -> None:
+    def count(self, decisions: Sequence[Decision], nanoseconds: int | None) -> None:
         self.decisions += decisions
-        self.nanoseconds += [nanoseconds] * len(decisions)
+        if nanoseconds is not None:
+            self.nanoseconds.append(nanoseconds)
 
 
 async def start(

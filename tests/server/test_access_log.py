@@ -26,6 +26,10 @@ class Running:
     parts: list[int] = field(default_factory=list)
     routes: list[str] = field(default_factory=list)
     server: GrpcServer | None = None
+    service: AccessLogService = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.service = AccessLogService(self.account)
 
     def account(self, entries: Iterable[Entry]) -> None:
         taken = list(entries)
@@ -48,7 +52,7 @@ class Running:
 @pytest.fixture
 async def running() -> AsyncIterator[Running]:
     found = Running()
-    found.server = await GrpcServer.start("127.0.0.1", 0, [AccessLogService(found.account)])
+    found.server = await GrpcServer.start("127.0.0.1", 0, [found.service])
     yield found
     await found.server.drain(0.1)
 
@@ -62,14 +66,6 @@ async def test_the_entries_of_every_stream_are_handed_on(running: Running) -> No
         await one.done_writing()
         assert await one == b""
     assert sorted(running.routes) == ["copied/iris", "copied/third/mirror", "iris-ab/iris", "iris-ab/iris"]
-
-
-async def test_an_answer_begins_at_once(running: Running) -> None:
-    """Until then Envoy would send everything again."""
-    async with running.log() as log:
-        async with asyncio.timeout(5):
-            await log.initial_metadata()
-        assert not log.done()
 
 
 async def test_a_large_message_is_counted_in_parts(running: Running) -> None:
@@ -101,15 +97,49 @@ async def test_who_leaves_in_the_middle_is_counted_until_then(running: Running) 
         await running.counted(2)
 
 
-async def test_leaving_waits_for_the_last_word_of_each_stream(running: Running) -> None:
+async def test_leaving_ends_each_stream_after_one_more_message(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extproc.server.access_log.NOTICED", 0.0)
+    monkeypatch.setattr("extproc.server.access_log.LAST_WORD", 60.0)
     assert running.server is not None
     async with running.log() as talks, running.log() as silent:
         for log in (talks, silent):
             await log.write(WEIGHTED)
         await running.counted(2)
-        leaving = asyncio.create_task(running.server.drain(5))
-        await asyncio.sleep(0)  # let it begin
+        leaving = asyncio.create_task(running.server.drain(30))
+        await eventually_async(running.service._leaving.is_set, within=5, saying="it leaves")
         await talks.write(STICKY)
+        async with asyncio.timeout(5):
+            assert await talks == b""
         await running.counted(3)
-        assert await talks == await silent == b""  # ended well, both
+        assert not silent.done()
+        silent.cancel()
         await leaving
+
+
+async def test_until_envoy_knows_that_the_server_leaves_it_may_say_whatever_it_has(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extproc.server.access_log.NOTICED", 60.0)
+    assert running.server is not None
+    async with running.log() as log:
+        await log.write(WEIGHTED)
+        await running.counted(1)
+        leaving = asyncio.create_task(running.server.drain(30))
+        for number in range(2, 5):
+            await log.write(STICKY)
+            await running.counted(number)
+        log.cancel()
+        await leaving
+
+
+async def test_who_says_nothing_is_let_go(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extproc.server.access_log.NOTICED", 0.0)
+    monkeypatch.setattr("extproc.server.access_log.LAST_WORD", 0.01)
+    assert running.server is not None
+    async with running.log() as log:
+        await log.write(WEIGHTED)
+        await running.counted(1)
+        await running.server.drain(30)
+        assert await log == b""

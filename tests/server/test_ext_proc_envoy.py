@@ -91,9 +91,17 @@ def test_what_is_decided_is_what_envoy_routes(scene: Scene) -> None:
     sticky = {fetch(scene.url, headers={names.ROUTE_HEADER: ":iris2_1:"}).headers[names.ROUTE_HEADER] for _ in "1234"}
     assert sticky == {":iris2_1:"}
     assert not scene.failures()
+    eventually(lambda: len(scene.observed), within=10, saying="all ten are observed", until=(10).__eq__)
 
 
 def test_every_decision_is_observed_though_envoy_resets_its_streams(scene: Scene) -> None:
+    fetch(scene.url, headers={names.ROUTE_HEADER: ":gone_1:"})  # what was decided before is observed before this
+    eventually(
+        lambda: [decision.outcome for decision in scene.observed],
+        within=10,
+        saying="what other tests have asked is observed",
+        until=lambda outcomes: outcomes[-1:] == [Outcome.STALE_TOKEN],
+    )
     scene.observed.clear()
     for n in range(100):
         fetch(scene.url, headers={names.ROUTE_HEADER: ":gone_1:"} if n % 2 else {})

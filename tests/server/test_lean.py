@@ -74,15 +74,25 @@ def unread(port: int) -> socket.socket:
     return client
 
 
-def push(client: socket.socket, what: bytes, most: int) -> int:
-    """Send it again and again, up to `most` bytes; returns how many bytes the system took."""
-    taken = 0
-    while taken < most:
-        try:
-            taken += client.send(what)
-        except OSError:  # there is no room, or nobody at the other end any more
-            break
-    return taken
+class Pushing:
+    """Sends pings, one after the other, as fast as the system takes them."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client: Final = client
+        self._rest = b""
+
+    def some(self) -> int:
+        """Send up to a mebibyte; returns how many bytes were taken."""
+        taken = 0
+        while taken < MEBIBYTE:
+            self._rest = self._rest or PINGS
+            try:
+                sent = self._client.send(self._rest)
+            except OSError:  # there is no room, or nobody at the other end any more
+                break
+            taken += sent
+            self._rest = self._rest[sent:]
+        return taken
 
 
 @pytest.fixture
@@ -101,15 +111,16 @@ async def test_who_does_not_read_is_not_read() -> None:
             (protocol,) = server._open
             transport = protocol._transport
             assert transport is not None
-            full_since = time.monotonic()
+            pushing, full_since = Pushing(client), time.monotonic()
             while time.monotonic() - full_since < 0.5:
-                if push(client, PINGS, MEBIBYTE):
+                if pushing.some():
                     full_since = time.monotonic()
                 await asyncio.sleep(0)
             waiting = transport.get_write_buffer_size()
             assert 0 < waiting < 2 * MEBIBYTE
             assert await answers(other, NO_TOKEN) == [reply(FIRST)]
             assert transport.get_write_buffer_size() == waiting
+            assert not protocol.connection.over
 
 
 @pytest.mark.usefixtures("patient")
@@ -119,8 +130,10 @@ async def test_who_takes_nothing_for_long_is_left() -> None:
         with unread(server.port) as client:
             await eventually_async(lambda: server._open, within=10, saying="the connection is there")
 
+            pushing = Pushing(client)
+
             def left() -> bool:
-                push(client, PINGS, MEBIBYTE)
+                pushing.some()
                 return not server._open
 
             await eventually_async(left, within=20, saying="the connection is given up")

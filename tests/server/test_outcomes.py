@@ -194,8 +194,9 @@ async def test_ending_waits_for_a_write_that_is_under_way(stage: Stage, monkeypa
     save = stage.keeper._store.save
 
     def slow(rows: list[Row]) -> None:
-        loop.call_soon_threadsafe(begun.set)
-        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(5)
+        if not begun.is_set():
+            loop.call_soon_threadsafe(begun.set)
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(5)
         save(rows)
 
     monkeypatch.setattr(stage.keeper._store, "save", slow)
@@ -207,6 +208,8 @@ async def test_ending_waits_for_a_write_that_is_under_way(stage: Stage, monkeypa
     running.cancel()
     await asyncio.wait([running])
     stopping = asyncio.create_task(stage.keeper.stop())
+    ended, _ = await asyncio.wait([stopping], timeout=0.2)
+    assert not ended
     go_on.set()
     await stopping
     (term,) = stage.store.outcomes.load()["ab"]

@@ -20,9 +20,9 @@ class Counter:
 
     def __init__(self) -> None:
         self.decisions: list[Decision] = []
-        self.nanoseconds: list[tuple[int, int]] = []
+        self.nanoseconds: list[tuple[int | None, int]] = []
 
-    def count(self, decisions: Sequence[Decision], nanoseconds: int) -> None:
+    def count(self, decisions: Sequence[Decision], nanoseconds: int | None) -> None:
         self.decisions += decisions
         self.nanoseconds.append((nanoseconds, len(decisions)))
 

@@ -13,6 +13,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from extproc.core.resources import MILLION, Mirror, Model, Readiness, Retry
 from extproc.xds import mirrors
+from extproc.xds.snapshot import REMEMBERED
 from tests.harness.grpc_models import GrpcModelServer
 from tests.harness.load import Load
 from tests.harness.models import ModelServer
@@ -194,7 +195,8 @@ def test_a_mirror_that_is_dead(tmp_path: Path) -> None:
 
 def test_a_copy_is_given_up_in_the_end(tmp_path: Path, silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirrors, "TIMEOUT", "1s")
-    mirrors.way.forget()
+    for function in REMEMBERED:
+        function.forget()
     total, active = "cluster.mirrors.upstream_rq_total", "cluster.mirrors.upstream_rq_active"
     with ModelServer("a") as a, ModelServer("m") as m:
         m.hang()
@@ -212,7 +214,8 @@ def test_a_copy_is_given_up_in_the_end(tmp_path: Path, silent: int, monkeypatch:
                 saying="both copies were made, and none is under way",
                 until=lambda stats: (stats[total], stats[active]) == (2, 0),
             )
-    mirrors.way.forget()
+    for function in REMEMBERED:
+        function.forget()
 
 
 def test_one_mirror_that_does_not_read_does_not_stop_another(tmp_path: Path, silent: int) -> None:

@@ -5,12 +5,24 @@ import hashlib
 import os
 import subprocess
 import sys
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from extproc.core.resources import Candidate
-from extproc.xds.snapshot import CLUSTER, LISTENER, REMEMBERED, ROUTES, Snapshot, build
+from extproc.control.health import HealthView
+from extproc.control.readmission import readmit
+from extproc.control.state import State, admitted, healthy
+from extproc.core.offers import Document
+from extproc.core.resources import Candidate, Model
+from extproc.xds.encode import encode
+from extproc.xds.endpoint_routes import by_path
+from extproc.xds.endpoints import splits
+from extproc.xds.route_configurations import inference_routes, mirror_routes
+from extproc.xds.snapshot import CLUSTER, LISTENER, REMEMBERED, ROUTES, Snapshot, build, version_of
 from extproc.xds.world import Options, World
+from tests.control.changing import documents
 from tests.xds.given import a_model, a_world, an_experiment
 from tests.xds.worlds import IRIS, WORLDS
 
@@ -63,6 +75,48 @@ def test_what_is_remembered_is_what_would_be_built(name: str) -> None:
     for function in REMEMBERED:
         function.forget()
     assert build(WORLDS[name], Options()) == remembered
+
+
+@given(st.data())
+def test_what_was_built_piece_by_piece_is_what_is_built_at_once(data: st.DataObject) -> None:
+    """However the resources came to be what they are."""
+    state, before = State(), tuple[Document, ...]()
+    for _ in range(data.draw(st.integers(1, 6))):
+        offered = data.draw(documents(before))
+        state, before = admitted(state, readmit(state.admission, before, offered)), offered
+        state = healthy(state, data.draw(st.sampled_from([None, HealthView({"m0": True}), HealthView({"m1": True})])))
+        world = state.world()
+        built = build(world, Options())
+        running = splits(world)
+        for routes in (inference_routes(world, running), mirror_routes(running)):
+            assert built.resources[ROUTES][routes["name"]] == encode("envoy.config.route.v3.RouteConfiguration", routes)
+    for function in REMEMBERED:
+        function.forget()
+    assert build(world, Options()) == built
+
+
+def test_a_version_is_that_of_the_content() -> None:
+    built = build(WORLDS["mirror"], Options())
+    for url, resources in built.resources.items():
+        assert built.version(url) == version_of(dict(reversed(list(resources.items()))))
+
+
+def test_many_candidates_are_no_more_than_many() -> None:
+    """What one experiment's routes are made of is not gone through again for each of them."""
+    candidates = 200
+    models = [a_model(f"m{i}", 1) for i in range(candidates)]
+    trial = an_experiment("many", {model.name: 1 for model in models}, default="m0")
+    split = splits(a_world(models, [trial]))[0]
+    looked_at = 0
+
+    def counted(model: Model) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return bool(model.endpoints)
+
+    with patch.object(Model, "speaks_http", property(counted)):
+        by_path("m0", split)
+    assert looked_at < 10 * candidates
 
 
 def changed(one: Snapshot, other: Snapshot) -> set[str]:

@@ -49,7 +49,7 @@ export class Chart extends Component {
     return {
       ...this.size(),
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       cursor: { sync: { key: cursors.key }, y: false, drag: { x: false, y: false }, points: { size: 7 } },
       hooks: { setCursor: [(plot) => this.read(plot)] },
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : whole ? 0.01 : 1] } },
