@@ -91,12 +91,13 @@ def endpoints(world: World, running: tuple[Split, ...]) -> Mapping[str, Target]:
         if split.experiment.resource_type is ResourceType.PIPELINE:
             for model in split.models:
                 found[names.pipeline_endpoint(model.name)] = Plain(model, ResourceType.PIPELINE)
-    for split in running:
+    for split in running:  # the endpoints of one beside each other: they are made of the same routes
         found[names.experiment_endpoint(split.experiment.name)] = split
         default = split.experiment.default
         # A default that no Model defines is called in vain, unless the other candidates answer for it.
         if default in world.models or any(split.weighted(protocol) for protocol in names.PROTOCOLS):
             for endpoint in _intercepted(split.experiment):
+                found.pop(endpoint, None)
                 found[endpoint] = split
     return found
 

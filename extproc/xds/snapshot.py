@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from operator import itemgetter
 from typing import Any, Final
 
 from extproc import names
@@ -26,6 +25,8 @@ from extproc.xds.world import Options, World
 from extproc.xds.writers import entry
 
 __all__ = ["CLUSTER", "LISTENER", "ROUTES", "Options", "Snapshot", "World", "build"]
+
+PASSING_AFTER: Final = 512  # entries; what their routes share is by far the largest part of a build
 
 LISTENER: Final = TYPE_URL + "envoy.config.listener.v3.Listener"
 CLUSTER: Final = Kind.CLUSTER.value
@@ -78,15 +79,23 @@ def build(world: World, options: Options) -> Snapshot:
         built.version(url)  # now, beside the event loop
     for function in REMEMBERED:
         function.end_round()
-    for function in PASSING:
-        function.forget()
+    _forget_passing()
     return built
 
 
 def _remembered(found: Iterable[Leaf]) -> Encoded | None:
     """The map of a tree as bytes, each entry made once."""
-    entries = [_entry(*leaf) for leaf in sorted(found, key=itemgetter(0))]
-    return Encoded({}, b"".join(entries)) if entries else None
+    entries: dict[str, bytes] = {}
+    for leaf in found:
+        entries[leaf[0]] = _entry(*leaf)
+        if len(entries) % PASSING_AFTER == 0:
+            _forget_passing()
+    return Encoded({}, b"".join([entries[key] for key in sorted(entries)])) if entries else None
+
+
+def _forget_passing() -> None:
+    for function in endpoint_routes.PASSING:
+        function.forget()
 
 
 @Remembered
@@ -125,7 +134,6 @@ REMEMBERED: Final[tuple[Remembered[*tuple[Any, ...], Any], ...]] = (
     _decided,
     *endpoints.REMEMBERED,
 )
-PASSING: Final[tuple[Remembered[*tuple[Any, ...], Any], ...]] = endpoint_routes.PASSING
 
 
 @lru_cache(maxsize=8)

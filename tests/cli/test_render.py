@@ -70,7 +70,7 @@ def test_the_whole_configuration_is_one_that_envoy_accepts(tmp_path: Path) -> No
     config = json.loads(printed.output)
     assert validate(config, tmp_path) == ""
     names = {cluster["name"] for cluster in config["static_resources"]["clusters"]}
-    assert names == {"extproc", "mirrors", "mine", "iris", "iris2"}
+    assert names == {"extproc", "extproc-xds", "mirrors", "mine", "iris", "iris2"}
     (inference, _) = config["static_resources"]["listeners"]
     assert inference["address"]["socket_address"]["port_value"] == 9009
     assert f"{an_experiment()['name']}/iris2/fallback" in printed.output
