@@ -89,6 +89,7 @@ class Worker:
         return thread_time() - began
 
     def close(self) -> None:
+        self._protocol.connection_lost(None)  # counts what is not counted yet
         self._socket.close()
         self._envoy.close()
 

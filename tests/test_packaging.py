@@ -14,7 +14,7 @@ from extproc.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-TARGETS = ("help", "demo", "test", "lint", "bench", "protos", "clean")
+TARGETS = ("help", "demo", "test", "lint", "bench", "fuzz", "protos", "clean")
 
 
 def make(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +33,7 @@ def test_make_alone_lists_every_target() -> None:
     assert tuple(dict.fromkeys(listed)) == TARGETS
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "protos"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "fuzz", "protos"])
 def test_each_target_begins_with_its_environment(target: str, tmp_path: Path) -> None:
     fresh = tmp_path / "venv"
     planned = make("--dry-run", target, f"VENV={fresh}")

@@ -76,12 +76,11 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Any:
-    from rich import box
     from rich.table import Table
 
     from extproc.cli.plain import plain
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("UNIT", "CANDIDATE", "OUTCOME", "WHY"):
         table.add_column(title, overflow="fold")
     for row in rows:

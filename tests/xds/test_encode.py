@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from envoy_data_plane.envoy.config.bootstrap.v3 import Bootstrap
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster, OutlierDetection
 from envoy_data_plane.envoy.config.core.v3 import DataSource, Metadata
 
 from extproc.errors import InvalidResource, Problem
@@ -26,10 +26,11 @@ def problems(type_name: str, body: Any) -> list[tuple[str, str]]:
 
 
 def without_newer_fields(tree: Any) -> Any:
-    """What envoy-data-plane 2.2 knows: see schema._NEWER."""
+    """What envoy-data-plane 2.2 knows: see schema._NEWER. It can't read the field `consecutive_5xx` by any name."""
     match tree:
         case dict():
-            return {key: without_newer_fields(value) for key, value in tree.items() if key != "cel_config"}
+            unknown = ("cel_config", "consecutive_5xx")
+            return {key: without_newer_fields(value) for key, value in tree.items() if key not in unknown}
         case list():
             return [without_newer_fields(item) for item in tree]
     return tree
@@ -39,6 +40,11 @@ def test_it_writes_what_envoy_data_plane_writes() -> None:
     config = without_newer_fields(static_config(WORLDS["grpc"], Options()))  # one world: theirs takes seconds
     ours = Bootstrap.parse(encode("envoy.config.bootstrap.v3.Bootstrap", config))
     assert ours.to_dict() == Bootstrap.from_dict(config).to_dict()
+
+
+def test_it_writes_the_one_name_that_envoy_data_plane_can_not_read() -> None:
+    told = encode("envoy.config.cluster.v3.OutlierDetection", {"consecutive_5xx": 3})
+    assert OutlierDetection.parse(told).consecutive_5xx == 3
 
 
 def test_both_spellings_and_any_order_give_the_same_bytes() -> None:
