@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from extproc.xds.snapshot import Snapshot
+from extproc.xds.snapshot import Snapshot, version_of
 from extproc.xds.subscription import (
     CLUSTER,
     LISTENER,
@@ -18,7 +18,6 @@ from extproc.xds.subscription import (
     Request,
     Response,
     Subscription,
-    version_of,
 )
 
 
