@@ -20,6 +20,8 @@ def test_what_can_t_start_says_why_in_its_last_line_and_leaves_nothing_half_begu
     tmp_path: Path, flags: tuple[str, ...], said: str
 ) -> None:
     ports = ["--inference-port", "--envoy-admin-port", "--admin-port", "--grpc-port"]
+    if flags[0] == "serve":
+        ports.append("--worker-port")  # by default the port after, which may be somebody's
     given = [word for flag in ports for word in (flag, str(free_port()))]
     argv = [sys.executable, "-m", "extproc", flags[0], "--state-dir", str(tmp_path / "state"), *given, *flags[1:]]
     ended = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60, cwd=tmp_path)
