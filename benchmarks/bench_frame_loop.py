@@ -38,7 +38,7 @@ class Exchange:
     """A connection, and the reads that Envoy's part in it is."""
 
     def __init__(self) -> None:
-        self._service = ExtProc(Published(table(1)))
+        self._service = ExtProc(Published(table(1, "iris-ab")))
         self._ledger = Ledger()
         methods = Methods({EXT_PROC_METHOD: lambda call: self._service.open(call.metadata, self._ledger)})
         self.connection = Connection[Opening](methods.interpret, DECISIVE, Call, 0.0)

@@ -6,6 +6,7 @@ exactly one reading.
 """
 
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 Protocol = Literal["http", "grpc"]
@@ -50,7 +51,13 @@ PIPELINE_SUFFIX: Final = ".pipeline"
 METADATA: Final = "extproc"  # the namespace of our metadata, a route's and a request's
 FALLBACK: Final = "fallback"
 MIRROR: Final = "mirror"
-UNTOUCHED: Final = ".default"  # in the place of a candidate: the default, as if there were no experiment
+# In the place of a candidate: the default, as if there were no experiment. Names of resources hold no dot.
+UNTOUCHED: Final = ".default"
+# The same on Envoy's own fallback routes, whose name has to say why: nobody else does.
+HOLDOUT: Final = ".holdout"
+OTHER_SLOT: Final = ".other_slot"
+NO_UNIT: Final = ".no_unit"
+LEFT_ALONE: Final = frozenset({UNTOUCHED, HOLDOUT, OTHER_SLOT, NO_UNIT})
 
 
 def label(experiment: str, candidate: str) -> str:
@@ -78,6 +85,7 @@ def plain_route(endpoint: str, protocol: Protocol) -> str:
     return f"endpoint.{endpoint}" + ("/grpc" if protocol == "grpc" else "")
 
 
+@lru_cache(8192)  # each decision asks
 def intercepted(route_name: str) -> tuple[str, Protocol]:
     """The experiment and protocol that an intercept route's name speaks of. Total: any text has a reading."""
     experiment, _, rest = route_name.partition("/")

@@ -2,7 +2,8 @@
 
 By default we allow the peer a dynamic table of size 0 (RFC 7541, section 4.2). From then on a block means the same
 wherever it comes, and so does each field in it: a block that was decoded before is one look-up, and of a block that is
-like the last but for one field (`traceparent`, where requests are traced) only that field is decoded. Must stay true:
+like the last but for one field (`traceparent`, where requests are traced) only that field is decoded, or not even it,
+where it is plain text of the same length. Must stay true:
 what is remembered is only used, and only learnt, while the table has size 0, and is what hpack says of the same bytes.
 """
 
@@ -13,7 +14,7 @@ from hpack import Decoder, HPACKError, OversizedHeaderListError
 
 from extproc.http2.faults import ConnectionFault
 from extproc.http2.frames import ErrorCode
-from extproc.http2.request import CONTENT_LENGTH, Field, RequestHead, check_trailers, request_head
+from extproc.http2.request import CHOOSY, CONTENT_LENGTH, VALUE, Field, RequestHead, check_trailers, request_head
 
 LIST_SIZE: Final = 32_768  # as SETTINGS_MAX_HEADER_LIST_SIZE counts it
 
@@ -34,10 +35,15 @@ Metadata = tuple[
 
 
 class Shape(NamedTuple, Generic[Opening]):
-    """Blocks that differ in one field: what they begin and end with, and what that means."""
+    """Blocks that differ in one field: what they begin and end with, and what that means.
+
+    Those of `size` bytes that begin with `lead` differ in that field's value alone, and it is plain text; 0 for none.
+    """
 
     before: bytes
     after: bytes
+    lead: bytes
+    size: int
     name: str  # of the field in between
     opening: Opening
     metadata_before: Metadata
@@ -89,6 +95,11 @@ class HeaderBlocks(Generic[Opening]):
         shape = self._shape
         if shape is None or not (block.startswith(shape.before) and block.endswith(shape.after)):
             return None
+        if len(block) == shape.size and block.startswith(shape.lead):
+            value = block[len(shape.lead) : shape.size - len(shape.after)]
+            if VALUE.fullmatch(value):
+                field = (shape.name, value.decode("latin-1"))
+                return shape.opening, (*shape.metadata_before, field, *shape.metadata_after)
         # Fields delimit themselves: if this is whole fields, so is what comes before it, and what comes after it.
         between = block[len(shape.before) : len(block) - len(shape.after)]
         if not between or between[0] & 0xE0 == _SIZE_UPDATE:
@@ -118,7 +129,10 @@ class HeaderBlocks(Generic[Opening]):
             name, _, pseudo, _ = fields[at]
             if not pseudo and name not in self._decisive:
                 before, after = b"".join(parts[:at]), b"".join(parts[at + 1 :])
-                self._shape = Shape(before, after, name, meaning[0], metadata(fields[:at]), metadata(fields[at + 1 :]))
+                begins = 0 if name in CHOOSY else plain_value(parts[at])
+                lead, size = before + parts[at][:begins], len(block) if begins else 0
+                around = metadata(fields[:at]), metadata(fields[at + 1 :])
+                self._shape = Shape(before, after, lead, size, name, meaning[0], *around)
         return meaning
 
     def trailers(self, block: bytes) -> None:
@@ -198,3 +212,14 @@ def split(block: bytes) -> list[bytes] | None:  # noqa: C901 - one loop, and fas
     except IndexError:
         return None
     return parts if at == end else None
+
+
+def plain_value(part: bytes) -> int:
+    """Where in a literal field, as `split` has it, its value begins; 0 where there is none without Huffman coding."""
+    first = part[0]
+    if first >= 0x80:
+        return 0
+    full = 0x3F if first >= 0x40 else 0x0F
+    index = first & full
+    length = 2 if index == full else 1 if index else 2 + (part[1] & 0x7F)
+    return length + 1 if part[length] < 0x80 else 0

@@ -13,12 +13,13 @@ from extproc.http2.frames import ErrorCode
 
 _NAME: Final = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")
 # Octets that would end a field in HTTP/1.1, and spaces around it; section 8.2.1.
-_VALUE: Final = re.compile(rb"(?![ \t])[^\0\r\n]*(?<![ \t])")
+VALUE: Final = re.compile(rb"(?![ \t])[^\0\r\n]*(?<![ \t])")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 # Section 8.2.2: these speak of a connection, and a stream is none.
 _OF_CONNECTIONS: Final = frozenset({"connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"})
 _PSEUDO: Final = frozenset({":method", ":scheme", ":authority", ":path"})
 CONTENT_LENGTH: Final = "content-length"
+CHOOSY: Final = frozenset({"te", CONTENT_LENGTH})  # fields for which not every VALUE will do
 
 
 class Field(NamedTuple):
@@ -35,7 +36,7 @@ class Field(NamedTuple):
         pseudo = name[:1] == b":"
         valid = (
             _NAME.fullmatch(name) is not None
-            and _VALUE.fullmatch(value) is not None
+            and VALUE.fullmatch(value) is not None
             and text not in _OF_CONNECTIONS
             and not (pseudo and text not in _PSEUDO)
             and not (text == "te" and content != "trailers")

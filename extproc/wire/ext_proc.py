@@ -6,6 +6,7 @@ answering a request builds no message. Messages: envoy/service/ext_proc/v3/exter
 
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple, cast
 
 from google.protobuf.message import DecodeError
@@ -45,8 +46,17 @@ class ProcessingRequest(NamedTuple):
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
+# What Envoy asks of requests without a token or a unit differs in the route alone, and comes again and again.
+_REMEMBERED: Final = 8192  # messages, each of at most so many bytes
+_REMEMBERED_SIZE: Final = 512
+
+
 def read(message: bytes) -> ProcessingRequest:
     """Read one serialised ProcessingRequest. Raises NotAProcessingRequest."""
+    return _remembered(message) if len(message) <= _REMEMBERED_SIZE else _read(message)
+
+
+def _read(message: bytes) -> ProcessingRequest:
     try:
         request = pb.ProcessingRequest.FromString(message)
     except DecodeError as error:
@@ -59,6 +69,9 @@ def read(message: bytes) -> ProcessingRequest:
     route_name = fields[ROUTE_NAME_ATTRIBUTE].string_value.decode("latin-1")
     unit = unit_of(fields) if len(fields) > 1 else b""
     return ProcessingRequest(phase, route_name, _headers(request.request_headers.headers.headers), unit)
+
+
+_remembered: Final = lru_cache(_REMEMBERED)(_read)
 
 
 def _headers(sent: Iterable[pb.HeaderValue]) -> dict[str, str]:

@@ -145,6 +145,40 @@ def test_of_a_traced_block_only_the_trace_is_decoded(monkeypatch: pytest.MonkeyP
     assert all(seen)
 
 
+def test_of_a_trace_in_plain_text_nothing_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = blocks()
+    for n in range(1000):
+        block = encoded(("traceparent", TRACEPARENT.format(f"{n:032x}")), ("x-envoy-internal", "true"))
+        if n > 1:
+            assert decodes(reader, block, monkeypatch) == 0
+        assert read(reader, block) == reference(block)
+
+
+@pytest.mark.parametrize("huffman", [False, True])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("x", ["ab", "cd", "e\n", " f", "g ", "hi"]),
+        ("user-agent", ["one", "two", "three", "tw\0", "six"]),  # a name of the static table, behind its first 14
+        ("x" * 126, ["1", "2", "3"]),
+        ("x", ["", "", "1"]),
+        ("x", ["v" * 126 + "1", "v" * 126 + "2", "v" * 126 + "3"]),
+    ],
+)
+def test_of_a_value_of_the_same_length_all_rules_hold(name: str, values: list[str], *, huffman: bool) -> None:
+    reader = blocks()
+    for value in [*values, *values]:
+        block = encoded((name, value), ("x-last", "1"), huffman=huffman)
+        assert read(reader, block) == reference(block)
+
+
+def test_of_a_field_with_one_value_no_other_is_taken() -> None:
+    reader = blocks()
+    for sent in ((), (("te", "trailers"),), (("te", "trailer1"),)):
+        block = encoded(*sent, ("x-last", "1"))
+        assert read(reader, block) == reference(block)
+
+
 @pytest.mark.parametrize(
     "between",
     [
