@@ -23,7 +23,8 @@ def table(experiments: int, name: str = "exp{}") -> Table:
     """So many experiments of two candidates each, all ready and accepted."""
     at = (Endpoint("127.0.0.1", 8081),)
     trials = [
-        Experiment(name.format(i), (Candidate(f"a{i}", 70), Candidate(f"b{i}", 30)), f"a{i}") for i in range(experiments)
+        Experiment(name.format(i), (Candidate(f"a{i}", 70), Candidate(f"b{i}", 30)), f"a{i}")
+        for i in range(experiments)
     ]
     models = {c.name: Model(c.name, endpoints=at) for trial in trials for c in trial.candidates}
     accepted = {decided_route(t.name, c.name, "http") for t in trials for c in t.candidates}

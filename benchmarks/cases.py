@@ -17,6 +17,7 @@ OURS: Final = "ours"
 GRPC: Final = "ours grpc.aio"
 AIO: Final = "plain aio"
 THREADS: Final = "plain threads"
+FLOOR: Final = "floor"
 TRACED: Final = "ours traced"
 TRACE_SINK: Final = "{trace_sink}"  # in arguments: the URL of a collector that throws everything away
 
@@ -49,6 +50,7 @@ CASES: Final = (
     Case(GRPC, "product", "extproc up --transport grpc", ("--transport", "grpc")),
     Case(AIO, "peer", "a grpc.aio server as the tutorial has it", _module("aio")),
     Case(THREADS, "peer", "a thread-pool server as the tutorial has it", _module("thread_pool")),
+    Case(FLOOR, "peer", "the same constant answer to everything, nothing read: Envoy's own limit", _module("floor")),
 )
 
 

@@ -65,13 +65,14 @@ def targets(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield ""
     yield from table(
         [
-            ("figure", "target", "measured", "ok"),
+            ("figure", "target", "measured", "ok", "floor"),
             *(
                 (
                     v.target.figure,
                     f"{v.target.sense} {v.target.bound:g}{v.target.unit}",
                     _NONE if v.measured is None else _number(v.measured),
                     {True: "yes", False: "NO", None: _NONE}[v.ok],
+                    _NONE if v.floor is None else _number(v.floor),
                 )
                 for v in verdicts
             ),

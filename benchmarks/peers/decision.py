@@ -14,15 +14,21 @@ CANDIDATES: Final = ["iris-ab/iris", "iris-ab/iris2"]
 WEIGHTS: Final = [70, 30]
 
 
+def labelled(label: str) -> pb.ProcessingResponse:
+    """The response that tells Envoy of a decision."""
+    response = pb.ProcessingResponse()
+    common = response.request_headers.response
+    common.clear_route_cache = True
+    option = common.header_mutation.set_headers.add()
+    option.header.key = "x-extproc-route"
+    option.header.raw_value = label.encode()
+    option.append_action = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    return response
+
+
 def answer(request: pb.ProcessingRequest) -> pb.ProcessingResponse:
     """The response to one message of a stream."""
-    response = pb.ProcessingResponse()
-    if request.WhichOneof("request") == "request_headers":
-        [label] = random.choices(CANDIDATES, WEIGHTS)
-        common = response.request_headers.response
-        common.clear_route_cache = True
-        option = common.header_mutation.set_headers.add()
-        option.header.key = "x-extproc-route"
-        option.header.raw_value = label.encode()
-        option.append_action = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
-    return response
+    if request.WhichOneof("request") != "request_headers":
+        return pb.ProcessingResponse()
+    [label] = random.choices(CANDIDATES, WEIGHTS)
+    return labelled(label)
