@@ -11,7 +11,7 @@ from pathlib import Path
 from extproc.control.admission import NOTHING, admit
 from extproc.core.resources import Kind
 from extproc.sources.once import read_once
-from extproc.xds.passthrough import problems
+from extproc.xds.judge import problems
 from extproc.xds.snapshot import build
 from extproc.xds.world import Options, World
 

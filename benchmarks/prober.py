@@ -107,8 +107,13 @@ class _Asking:
         headers = {"seldon-model": f"{NAME}.experiment", "content-type": "application/json"}
         while not self._stop.is_set():
             begun = time.monotonic()
-            connection.request("POST", "/v2/models/any/infer", body=json.dumps({"inputs": []}), headers=headers)
-            answer = connection.getresponse()
-            answer.read()
+            try:
+                connection.request("POST", "/v2/models/any/infer", body=json.dumps({"inputs": []}), headers=headers)
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.answers.append((begun, type(error).__name__))  # it is no answer by the new weights
+                connection.close()
+                continue
             self.answers.append((begun, answer.getheader("x-seldon-route") or str(answer.status)))
         connection.close()

@@ -39,24 +39,40 @@ def comparison(samples: Sequence[Sample], cases: Sequence[str]) -> Iterator[str]
 
 
 def sizes(scales: Sequence[Scale]) -> Iterator[str]:
-    """The table of the sizes; times in seconds, memory in MiB."""
-    head = ("experiments", "req/s", "× smallest", "ready", "read", "build", "all workers", "fallback")
+    """The tables of the sizes: under load, and what changes and starts cost; times in seconds, memory in MiB."""
+    yield "\nSizes under load (CPU in µs a request; median over the rounds)\n"
+    head = ("experiments", "req/s", "× smallest", "Envoy", "worker", "of control", "decided")
+    yield from table([head, *(_loaded(scale) for scale in scales)])
+    if failed := sum(sample.failed for scale in scales for sample in scale.samples):
+        yield f"\n{failed} requests FAILED"
     roles = sorted({role for scale in scales for role in scale.memory})
-    yield "\nSizes (seconds; memory of each process in MiB)\n"
-    yield from table(
-        [
-            (*head, *roles),
-            *(
-                (
-                    f"{s.experiments:,}",
-                    f"{s.rate:,.0f}",
-                    str(s.relative_rate),
-                    *(f"{seconds:.3f}" for seconds in (s.ready, s.read, s.build, s.workers, s.fallback)),
-                    *("+".join(f"{mib:.0f}" for mib in s.memory.get(role, ())) or _NONE for role in roles),
-                )
-                for s in scales
-            ),
-        ]
+    yield "\nSizes (seconds; CPU seconds until ready; MiB of each process)\n"
+    spent = ("control", "envoy")
+    heads = ("experiments", "ready", *(f"CPU {role}" for role in spent), "read", "build", "all workers", "fallback")
+    rows = [
+        (
+            f"{s.experiments:,}",
+            f"{s.ready:.1f}",
+            *(f"{s.cpu.get(role, 0.0):.1f}" for role in spent),
+            *(f"{seconds:.3f}" for seconds in (s.read, s.build, s.workers, s.fallback)),
+            *("+".join(f"{mib:.0f}" for mib in s.memory.get(role, ())) or _NONE for role in roles),
+        )
+        for s in scales
+    ]
+    yield from table([(*heads, *(f"MiB {role}" for role in roles)), *rows])
+
+
+def _loaded(scale: Scale) -> tuple[str, ...]:
+    def micros(role: str) -> str:
+        return f"{median(sample.cpu.get(role, 0.0) for sample in scale.samples) * 1e6:.1f}"
+
+    decided = median(sample.decided for sample in scale.samples)
+    return (
+        f"{scale.experiments:,}",
+        f"{scale.rate:,.0f}",
+        str(scale.relative_rate),
+        *(micros(role) for role in ("envoy", "worker", "control")),
+        f"{decided:.0%}",
     )
 
 

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import envoy_configs, prober
+from benchmarks import envoy_configs, load, prober
 from benchmarks.cases import OURS, Case
 from benchmarks.compare import Spread
 from benchmarks.measure import Sample, measure
-from benchmarks.processes import memory_mib, tree
+from benchmarks.processes import cpu_seconds, memory_mib, tree
 from benchmarks.stage import Running
 from extproc.core.resources import Kind
 from tests.harness.client import fetch
@@ -30,6 +30,7 @@ from tests.harness.waiting import eventually
 
 EXPERIMENTS: Final = (1, 100, 1_000, 10_000)
 CONNECTIONS: Final = 32
+CALLS: Final = 3  # of each experiment, before anything is measured
 CHANGES: Final = 5  # changes of weights at each size; the median counts
 
 _TYPE: Final = "type.googleapis.com/extproc.v1."
@@ -40,7 +41,8 @@ _START: Final = 600.0  # seconds that a start may take before it counts as faile
 class Scale:
     """What was found at one size; times in seconds, memory in MiB by role.
 
-    `ready` is from starting `extproc up` to its ready line, `serving` to the first answer of the last experiment.
+    `ready` is from starting `extproc up` to its ready line, `serving` to the first answer of the last experiment; `cpu`
+    is what each role has spent by then. `samples` are what was measured under load, a round each.
     """
 
     experiments: int
@@ -49,11 +51,13 @@ class Scale:
     configuration: int
     ready: float
     serving: float
+    cpu: dict[str, float]
     memory: dict[str, list[float]]
     workers: float
     fallback: float
     rate: float
     relative_rate: Spread
+    samples: list[Sample]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,6 +71,7 @@ class _Started:
     built: dict[str, Any]
     ready: float
     serving: float
+    cpu: dict[str, float]
 
 
 def scales(
@@ -81,6 +86,8 @@ def scales(
         for size in sizes:
             started.append(_start(stack, directory / str(size), size, port, models))
             say(f"{size:,} experiments: ready after {started[-1].ready:.1f} s")
+        for each in started:
+            _warm_up(each, seconds)
         samples = [
             _measured(each, round_, seconds, say)
             for round_ in range(rounds)
@@ -134,7 +141,11 @@ def _start(stack: ExitStack, directory: Path, experiments: int, port: int, model
         saying=f"{last} is split",
         until=lambda token: token.startswith((f":a{last[1:]}_", f":b{last[1:]}_")),
     )
-    return _Started(experiments, running, up, built, ready, time.monotonic() - begun)
+    serving = time.monotonic() - begun
+    cpu: dict[str, float] = {}
+    for process in tree(up.pid):
+        cpu[process.role] = cpu.get(process.role, 0.0) + cpu_seconds(process.pid)
+    return _Started(experiments, running, up, built, ready, serving, cpu)
 
 
 def _token(up: RunningExtproc, experiment: str) -> str:
@@ -144,6 +155,16 @@ def _token(up: RunningExtproc, experiment: str) -> str:
         body={"inputs": []},
     )
     return answer.headers.get("x-seldon-route", "")
+
+
+def _warm_up(each: _Started, seconds: float) -> None:
+    """Have every experiment called: what is done once for each is no part of what a request costs."""
+    asked = 0
+    while asked < CALLS * each.experiments:
+        run = load.run(each.running.url, connections=CONNECTIONS, seconds=seconds, experiments=each.experiments)
+        if not run.requests:
+            raise RuntimeError(f"with {each.experiments} experiments no request was answered in {seconds} s")
+        asked += run.requests
 
 
 def _measured(each: _Started, round_: int, seconds: float, say: Callable[[str], None]) -> tuple[int, Sample]:
@@ -171,9 +192,11 @@ def _finish(
         configuration=each.built["bytes"],
         ready=each.ready,
         serving=each.serving,
+        cpu=each.cpu,
         memory=memory,
         workers=change.workers,
         fallback=change.fallback,
         rate=Spread.of(list(rates[each.experiments].values())).median,
         relative_rate=Spread.of(shares),
+        samples=[sample for experiments, sample in samples if experiments == each.experiments],
     )

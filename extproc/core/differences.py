@@ -1,11 +1,11 @@
 """What is other in one mapping than in another: thousands of things are followed at the cost of those that changed.
 
 Values are compared as objects, not by content: what nobody touched is the same object from event to event. The walk is
-C's, about 1 ms for 40,000 entries of which none is new.
+C's, about 1 ms for 40,000 entries.
 """
 
 from collections.abc import Collection, Mapping
-from itertools import compress
+from itertools import compress, filterfalse, repeat
 from operator import is_, is_not
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -22,8 +22,8 @@ def differing(old: Mapping[K, V], new: Mapping[K, V]) -> Collection[K]:
         return ()
     if len(old) == len(new) and all(map(is_, old, new)):
         return list(compress(new, map(is_not, old.values(), new.values())))
-    found = [key for key, value in new.items() if old.get(key, _NOTHING) is not value]
-    return found + [key for key in old if key not in new]
+    others = compress(new, map(is_not, map(old.get, new, repeat(_NOTHING)), new.values()))
+    return [*others, *filterfalse(new.__contains__, old)]
 
 
 def amended(mapping: Mapping[K, V], changes: Mapping[K, V | None]) -> Mapping[K, V]:

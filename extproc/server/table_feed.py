@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from extproc.core.table import EMPTY, Patch
-from extproc.wire.table_messages import HELLO, NUMBER, difference, encode, steps
+from extproc.core.table import EMPTY, Patch, Table
+from extproc.wire.table_messages import HELLO, NUMBER, SET_MAX, difference, encode, steps
 
 log: Final = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ PATIENCE: Final = 2.0  # seconds; a worker needs milliseconds, and Envoy has giv
 class _Worker:
     """One connected worker. `swapped` is the version that it decides by; it is `late` once it was not waited for.
 
-    It is `ahead` while it keeps a table of the control process before this one.
+    It is `ahead` while it keeps a table of the control process before this one. `sent` is the table that all of was
+    written to it, None while one is on its way.
     """
 
     writer: asyncio.StreamWriter
@@ -33,6 +34,7 @@ class _Worker:
     ahead: bool = False
     swapped: int = 0
     late: bool = False
+    sent: Table | None = None
     stale: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -49,10 +51,16 @@ class TableFeed:
 
     def publish(self, patch: Patch) -> None:
         """Have every worker decide by the patched table; `swapped` says when they do."""
-        self._table = self._table.patched(patch)
+        before, self._table = self._table, self._table.patched(patch)
         self._version += 1
+        small = [encode(step) for step in steps(patch, self._version)] if len(patch.set) <= SET_MAX else []
         for worker in self._workers:
-            worker.stale.set()
+            if small and worker.sent is before and worker.swapped == self._version - 1:
+                # At once: with thousands of experiments, what else follows from a change here takes longer than this.
+                worker.writer.writelines(small)
+                worker.sent = self._table
+            else:
+                worker.stale.set()
 
     def release(self) -> None:
         """An Envoy runs what this process has told it: from now on no worker knows better."""
@@ -133,8 +141,10 @@ class TableFeed:
             while True:
                 worker.stale.clear()
                 table = self._table
+                worker.sent = None
                 for step in steps(difference(sent, table), self._version, fresh=fresh):
                     worker.writer.write(encode(step))
                     await worker.writer.drain()
-                sent, fresh = table, False
+                worker.sent, fresh = table, False
                 await worker.stale.wait()
+                sent = worker.sent

@@ -11,10 +11,22 @@ from itertools import chain
 from typing import Any, Final
 
 from extproc import names
-from extproc.core.resources import Kind, Model
-from extproc.xds import clusters, endpoint_routes, endpoints, inference, mirrors, passthrough, schema, tracing, workers
+from extproc.core.resources import Kind, Model, PassThrough
+from extproc.xds import (
+    clusters,
+    endpoint_routes,
+    endpoints,
+    inference,
+    mirrors,
+    passthrough,
+    schema,
+    shapes,
+    tracing,
+    workers,
+)
 from extproc.xds.encode import Encoded, encode
 from extproc.xds.endpoints import Split, splits
+from extproc.xds.filling import Filling
 from extproc.xds.http import rds
 from extproc.xds.matching import Leaf
 from extproc.xds.model_routes import speaks
@@ -71,7 +83,7 @@ def build(world: World, options: Options) -> Snapshot:
         {
             CLUSTER: dict(sorted(_clusters(world, options))),
             ROUTES: {r["name"]: encode("envoy.config.route.v3.RouteConfiguration", r) for r in routes},
-            LISTENER: dict(_listeners(options)),
+            LISTENER: dict(_listeners(options, world.filters)),
         },
         frozenset(chain.from_iterable(map(_decided, running))),
     )
@@ -80,6 +92,8 @@ def build(world: World, options: Options) -> Snapshot:
     for function in REMEMBERED:
         function.end_round()
     _forget_passing()
+    for passing in shapes.PASSING:
+        passing.forget()
     return built
 
 
@@ -100,7 +114,10 @@ def _forget_passing() -> None:
 
 @Remembered
 def _entry(key: str, made: Callable[..., Encoded], given: tuple[Any, ...]) -> bytes:
-    return entry(schema.fields(schema.find(_MATCH_MAP))["map"], key, made(*given).value)
+    return entry(schema.fields(schema.find(_MATCH_MAP))["map"].number, key, FILLING.write(made, given))
+
+
+FILLING: Final = Filling()
 
 
 def _clusters(world: World, options: Options) -> Iterator[tuple[str, bytes]]:
@@ -137,9 +154,9 @@ REMEMBERED: Final[tuple[Remembered[*tuple[Any, ...], Any], ...]] = (
 
 
 @lru_cache(maxsize=8)
-def _listeners(options: Options) -> tuple[tuple[str, bytes], ...]:
+def _listeners(options: Options, filters: tuple[PassThrough, ...]) -> tuple[tuple[str, bytes], ...]:
     listeners = (
-        inference.listener(options, rds(names.INFERENCE_ROUTES)),
+        inference.listener(options, rds(names.INFERENCE_ROUTES), passthrough.filters(filters)),
         mirrors.listener(options, rds(names.MIRRORS)),
     )
     return tuple((each["name"], encode("envoy.config.listener.v3.Listener", each)) for each in listeners)

@@ -61,7 +61,10 @@ Event = Accepted | Refused
 
 @dataclass(slots=True)
 class _Type:
-    """What one type's subscription knows; `sent` and `acked` are versions, `held` is what the ACKed one contained."""
+    """What one type's subscription knows; `sent` and `acked` are versions, `held` is what the ACKed one contained.
+
+    `sent_for` is what was sent last was a part of, until Envoy has answered.
+    """
 
     names: tuple[str, ...] = ()
     subscribed: bool = False
@@ -69,6 +72,7 @@ class _Type:
     sent: str = ""
     acked: str = ""
     refused: str = ""
+    sent_for: Snapshot | None = None
     pending: Mapping[str, bytes] = field(default_factory=dict)
     held: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -94,7 +98,10 @@ class Subscription:
         return self._types[CLUSTER].held
 
     def set_snapshot(self, snapshot: Snapshot) -> tuple[list[Response], list[Event]]:
-        """Aim at another snapshot; whatever was on its way to the last one is overtaken."""
+        """Aim at another snapshot; whatever was on its way to the last one is overtaken.
+
+        Routes that are on their way are waited for, and then those are sent that are aimed at by then.
+        """
         self._outgoing = self.clusters
         self.target = snapshot
         return self._advance()
@@ -126,16 +133,19 @@ class Subscription:
                 return [], []
             # Of a refused response Envoy may have taken the resources that are sound, so what it runs has no version.
             state.refused, state.sent, state.acked = state.sent, "", ""
-            return [], [Refused(self.target, request.type_url, request.error)]
+            event = Refused(state.sent_for or self.target, request.type_url, request.error)
+            state.sent_for = None
+            sent, events = self._advance()  # to what is aimed at by now, if that is something else
+            return sent, [event, *events]
         if not request.nonce:
             # The first request of a stream: the version is what this Envoy ran before we (re)started.
             state.acked = state.sent = request.version
             if request.type_url == CLUSTER and request.version == version_of(self.remembered):
                 state.held = self._outgoing = self.remembered
         elif state.sent and not grown:
-            state.acked, state.held = state.sent, state.pending
+            state.acked, state.held, state.sent_for = state.sent, state.pending, None
         if grown:
-            state.sent = state.acked = ""
+            state.sent, state.acked, state.sent_for = "", "", None
         return self._advance()
 
     def _advance(self) -> tuple[list[Response], list[Event]]:
@@ -162,9 +172,14 @@ class Subscription:
             if state.acked == version == (state.sent or version):
                 state.held = resources
                 continue
-            if version not in (state.sent, state.refused):
+            # Envoy takes in everything that was sent, however old. With thousands of routes that is seconds each time,
+            # which the latest ones would wait for. Clusters are sent at once: Envoy says nothing while one is warming,
+            # and what is sent may be what ends that.
+            waits = url == ROUTES and state.sent_for is not None
+            if not waits and version not in (state.sent, state.refused):
                 self._serial += 1
                 state.sent, state.pending, state.nonce = version, resources, str(self._serial)
+                state.sent_for = snapshot
                 sent.append(Response(url, version, state.nonce, resources))
             return True
         return False

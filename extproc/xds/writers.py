@@ -84,14 +84,11 @@ def _field(field: schema.Field) -> Writer:
         return _map(field, body)
     if WIRE[field.kind] != LENGTH_DELIMITED:
         return _unsure if field.repeated else _scalar_field(varint(field.number << 3 | WIRE[field.kind]), body)
-    # What stands before a short value, by its length: most are.
-    tag = varint(field.number << 3 | LENGTH_DELIMITED)
-    heads = tuple(tag + varint(length) for length in range(_SHORT))
+    before = head(field.number)
 
     def one(value: Any) -> bytes:
         written = body(value)
-        length = len(written)
-        return (heads[length] if length < _SHORT else tag + varint(length)) + written
+        return before(len(written)) + written
 
     def every(values: Any) -> bytes:
         if type(values) is not list:
@@ -101,26 +98,45 @@ def _field(field: schema.Field) -> Writer:
     return every if field.repeated else one
 
 
+@cache
+def head(number: int) -> Callable[[int], bytes]:
+    """What stands before so many bytes of a field."""
+    tag = varint(number << 3 | LENGTH_DELIMITED)
+    short = tuple(tag + varint(length) for length in range(_SHORT))
+    return lambda length: short[length] if length < _SHORT else tag + varint(length)
+
+
 def _scalar_field(tag: bytes, body: Body) -> Writer:
     return lambda value: tag + body(value)
 
 
 def _map(field: schema.Field, body: Body) -> Writer:
-    if field.key != "string":
+    if field.key != "string" or WIRE[field.kind] != LENGTH_DELIMITED:
         return _unsure
+    before = head(field.number)
 
     def write(value: Any) -> bytes:
         if type(value) is not dict:
             raise Unsure
-        return b"".join([entry(field, key, body(value[key])) for key in sorted(value)])
+        entries = [_entry(_text(key), body(value[key])) for key in sorted(value)]
+        return b"".join([before(len(entry)) + entry for entry in entries])
 
     return write
 
 
-def entry(field: schema.Field, key: str, value: bytes) -> bytes:
-    """One entry of a map from strings to messages or strings, `value` without its tag."""
-    inside = tagged(1, LENGTH_DELIMITED, _text(key)) + tagged(2, WIRE[field.kind], value)
-    return tagged(field.number, LENGTH_DELIMITED, inside)
+_KEY: Final = head(1)
+_VALUE: Final = head(2)
+
+
+def _entry(key: bytes, value: bytes) -> bytes:
+    """The message that an entry of a map is, of a string and of what has a length."""
+    return _KEY(len(key)) + key + _VALUE(len(value)) + value
+
+
+def entry(number: int, key: str, value: bytes) -> bytes:
+    """One entry of the map that is field `number`, from a string to a message that is written already."""
+    written = _entry(_text(key), value)
+    return head(number)(len(written)) + written
 
 
 def _body(field: schema.Field) -> Body:
@@ -215,20 +231,25 @@ def _in_any(type_name: str) -> bytes:
 
 
 def _struct(of: schema.Message) -> Body:
-    field = schema.fields(of)["fields"]
+    before = head(schema.fields(of)["fields"].number)
 
     def write(value: Any) -> bytes:
         if type(value) is not dict:
             raise Unsure
-        return b"".join([entry(field, key, _value(value[key])) for key in sorted(value)])
+        entries = [_entry(_text(key), _value(value[key])) for key in sorted(value)]
+        return b"".join([before(len(entry)) + entry for entry in entries])
 
     return write
+
+
+_STRING: Final = head(3)  # of a google.protobuf.Value
 
 
 def _value(value: Any) -> bytes:
     if type(value) is int:
         return tagged(2, scalars.FIXED64, scalars.WRITERS["double"](value))
-    return tagged(3, LENGTH_DELIMITED, _text(value))
+    text = _text(value)
+    return _STRING(len(text)) + text
 
 
 _WELL_KNOWN: Final[Mapping[str, Callable[[schema.Message], Body]]] = {
@@ -237,5 +258,6 @@ _WELL_KNOWN: Final[Mapping[str, Callable[[schema.Message], Body]]] = {
     "Struct": _struct,
     "BoolValue": _wrapped(_bool),
     "UInt32Value": _wrapped(_uint32),
+    "UInt64Value": _wrapped(_uint32),
 }
 """Those of google.protobuf's messages with a JSON form of their own that our own configuration is made of."""

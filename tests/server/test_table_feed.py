@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -79,6 +80,22 @@ async def test_a_large_table_is_swapped_in_as_a_whole(stage: Stage) -> None:
     assert await feed.swapped(at_least=1)
     assert [published.table.entries for published in swapped] == [many]
     assert set(swapped[0].replies) == {"", *(f"{name}/a" for name, _ in many)}
+
+
+async def test_a_worker_that_has_nothing_to_catch_up_with_is_told_at_once(stage: Stage) -> None:
+    """While whoever publishes goes on with what else follows from the change."""
+    swapped = stage.worker()
+    feed = await stage.feed(Patch(entries(2)))
+    assert await feed.swapped(at_least=1)
+    published = len(swapped)
+    for _ in range(3):
+        # Nothing is made of both tables, and no task has its turn, before it is written.
+        with patch.object(table_feed, "difference", side_effect=AssertionError):
+            feed.publish(Patch(entries(1, f"c{published}"), (("e1", "http"),)))
+            assert await feed.swapped()
+        published += 1
+        assert len(swapped) == published
+        assert swapped[-1].table.entries == entries(1, f"c{published - 1}")
 
 
 async def test_changes_that_come_faster_than_they_are_sent_are_one_change(stage: Stage) -> None:
