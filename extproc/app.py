@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from extproc.control.lifecycle import API, Lifecycle
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Store
+from extproc.core.resources import Kind
 from extproc.core.table import Patch
+from extproc.processes import interpreter
 from extproc.processes.entry import Say, run, until_stopped
+from extproc.processes.own_traces import own_traces
 from extproc.processes.specs import ControlSpec, Report
 from extproc.server.admin import AdminServer, Part
 from extproc.server.ads import AdsService
@@ -35,20 +38,17 @@ from extproc.server.page import PageOptions
 from extproc.server.probes import ProbeWatch
 from extproc.server.readiness import ReadinessWatch
 from extproc.server.table_feed import TableFeed
-from extproc.settings import Settings, Tracing
+from extproc.settings import Settings
 from extproc.sources.files import FileSource
 from extproc.telemetry.decision_log import logged
 from extproc.telemetry.decisions import SIZE, Meter, Meters
 from extproc.wire.ext_proc import Published
 from extproc.xds.bootstrap import bootstrap
 from extproc.xds.encode import Json
-from extproc.xds.passthrough import problems as pass_through_problems
+from extproc.xds.judge import problems
 from extproc.xds.snapshot import build
 from extproc.xds.subscription import Accepted, Event, Refused
 from extproc.xds.world import Options
-
-if TYPE_CHECKING:
-    from extproc.telemetry.traces import Traces
 
 log: Final = logging.getLogger("extproc.app")  # as a process it is `__main__`
 
@@ -68,7 +68,7 @@ class App:
         # For Envoys that are configured by hand: the configuration made here has the workers decide.
         own = memoryview(bytearray(SIZE))
         meter = Meter(own)
-        self._traces = _traces(settings.tracing, meter) if settings.tracing else None
+        self._traces = own_traces(settings.tracing, meter)
         self._exchange = ExtProc(meter=logged(meter), begin=self._traces.begin if self._traces else None)
         self._meters = Meters([*(memoryview(mmap.mmap(counters, 0)) for counters in spec.counters), own])
         self._feed = TableFeed()
@@ -88,7 +88,7 @@ class App:
         )
         # The API comes first: whenever it and a file both claim a name, the API had it before, or it would have been
         # refused.
-        self._plane = Plane((API, FILES), pass_through_problems, outlets)
+        self._plane = Plane((API, FILES), problems, outlets)
         self._changes = Changes(
             Lifecycle(self._store, self._plane, _now, settings.retention), self._plane, self._feed.swapped
         )
@@ -96,7 +96,11 @@ class App:
         self._readiness = (
             ReadinessWatch(f"http://127.0.0.1:{settings.envoy_admin_port}", self._plane.saw)
             if settings.envoy_admin_port
-            else ProbeWatch(lambda: self._plane.state.effective.models, self._plane.saw)
+            else ProbeWatch(
+                lambda: self._plane.state.effective.models,
+                self._plane.saw,
+                lambda: self._plane.state.effective.pass_through(Kind.CLUSTER),
+            )
         )
 
     async def run(self) -> None:
@@ -130,6 +134,8 @@ class App:
             await self._feed.start(socket.socket(fileno=self._spec.feed))
             await self._feed.swapped(at_least=settings.workers)
             self._plane.ready = True
+            asyncio.get_running_loop().add_reader(self._spec.leaving, self._leave)
+            interpreter.settled()
 
             background = [
                 self._build,
@@ -145,6 +151,11 @@ class App:
             finally:
                 self._plane.ready = False
                 log.info("draining")
+
+    def _leave(self) -> None:
+        """All of extproc is about to end; Envoy drains, and this process serves until it has."""
+        asyncio.get_running_loop().remove_reader(self._spec.leaving)
+        self._plane.ready = False
 
     def _publish(self, patch: Patch) -> None:
         patch = self._meters.numbered(patch)
@@ -175,6 +186,8 @@ class App:
         while True:
             await self._stale.wait()
             self._stale.clear()
+            # First the workers: a build is a second of another thread's, which is not to delay them.
+            await self._feed.swapped()
             world, effective = self._plane.blueprint()
             try:
                 snapshot = await asyncio.to_thread(build, world, options)
@@ -220,18 +233,13 @@ def _page(settings: Settings) -> PageOptions:
     return PageOptions(settings.page, **service)
 
 
-def _traces(tracing: Tracing, meter: Meter) -> "Traces":
-    from extproc.telemetry.traces import Traces  # who wants no traces does not load OpenTelemetry
-
-    return Traces(tracing, meter.lost_spans)
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
 async def control(spec: ControlSpec, say: Say) -> None:
     """Be the control process until SIGTERM. Raises ExtprocError."""
+    interpreter.set_up()
     await App(spec, say).run()
 
 

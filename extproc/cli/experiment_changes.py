@@ -17,8 +17,7 @@ def _begun(spec: SpecView) -> Iterator[str]:
     yield from (f"{name} {weight}" for name, weight in spec.weights.items())
     if spec.default:
         yield f"default {spec.default}"
-    if spec.mirror:
-        yield f"mirror {_mirror(spec)}"
+    yield from (f"mirror {_copies(mirror)}" for mirror in spec.mirrors)
     yield from (f"{name} {value}" for name, value in spec.other.items())
 
 
@@ -31,13 +30,17 @@ def _changed(before: SpecView, after: SpecView) -> Iterator[str]:
     yield from (f"-{name}" for name in before.weights if name not in after.weights)
     if before.default != after.default:
         yield f"default {before.default or 'none'}→{after.default or 'none'}"
-    if before.mirror != after.mirror:
-        yield f"mirror {_mirror(before)}→{_mirror(after)}"
+    if before.mirrors != after.mirrors:
+        yield f"mirror {_mirrors(before)}→{_mirrors(after)}"
     for name in {**before.other, **after.other}:
         old, new = before.other.get(name, "unset"), after.other.get(name, "unset")
         if old != new:
             yield f"{name} {old}→{new}"
 
 
-def _mirror(spec: SpecView) -> str:
-    return f"{spec.mirror[0]} {spec.mirror[1]:g} %" if spec.mirror else "none"
+def _mirrors(spec: SpecView) -> str:
+    return " + ".join(map(_copies, spec.mirrors)) or "none"
+
+
+def _copies(mirror: tuple[str, float]) -> str:
+    return f"{mirror[0]} {mirror[1]:g} %"

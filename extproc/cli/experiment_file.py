@@ -17,7 +17,7 @@ _BELONGS: Final = (
     "put models into the --resources file of `extproc up` or `extproc serve`: only experiments are started"
 )
 _FOREIGN: Final = "put Envoy's own resources into the --resources file: only experiments are started"
-_INSTEAD: Final = {Kind.MODEL: _BELONGS, Kind.CLUSTER: _FOREIGN, Kind.ROUTES: _FOREIGN}
+_INSTEAD: Final = {Kind.MODEL: _BELONGS, Kind.CLUSTER: _FOREIGN, Kind.ROUTES: _FOREIGN, Kind.FILTER: _FOREIGN}
 
 
 class NotStartableError(ExtprocError):

@@ -16,8 +16,10 @@ from extproc.cli.experiment_view import (
     CandidateView,
     EventView,
     ExperimentView,
+    MirrorView,
     RefusedView,
     RevisionView,
+    UntouchedView,
 )
 from extproc.cli.outcome_tables import fit, outcomes_table
 from extproc.cli.outcome_view import OutcomesView
@@ -37,9 +39,11 @@ _CONDITIONS: Final[Mapping[str, tuple[str, str]]] = {
     "accepted": ("accepted by Envoy", "not accepted by Envoy"),
     "candidatesReady": ("candidates ready", "candidates not ready"),
     "mirrorReady": ("mirror ready", "mirror not ready"),
+    "mirrorsReady": ("mirrors ready", "not all mirrors ready"),
 }
 
 _BAR: Final = 20  # cells of a whole bar where each candidate has a line of its own
+_NAMES: Final = 14  # letters of names beside which it has room in 80 columns
 _SMALL_BAR: Final = 10  # and where all stand on one line
 _SPLIT_WHOLE: Final = 40  # columns; a split that takes more is folded
 _EVENTS_SHOWN: Final = 5
@@ -61,8 +65,8 @@ def experiment_list(
         cells: list[str | Text] = [shown.name, _state(shown.state), split, shown.source]
         if wide:
             default = shown.spec.default if shown.spec else ""
-            mirror = f"{shown.mirror.name} {_percent(shown.mirror.percent)}" if shown.mirror else ""
-            cells += [_known(shown.revision), default or "-", mirror or "-", shown.reason]
+            mirrors = ", ".join(f"{mirror.name} {_percent(mirror.percent)}" for mirror in shown.mirrors)
+            cells += [_known(shown.revision), default or "-", mirrors or "-", shown.reason]
         _row(table, *cells)
     parts: list[RenderableType] = [table] if experiments else []
     waiting = [] if wide else [shown for shown in experiments if shown.state not in _SETTLED]
@@ -126,13 +130,25 @@ def _facts(shown: ExperimentView) -> Iterator[tuple[str, Text]]:
     yield "state", _line("", _state(shown.state), shown.reason)
     yield "source", Text(shown.source + ("" if shown.revision is None else f", revision {shown.revision}"))
     if shown.spec:
-        yield "default", Text(shown.spec.default or f"none: only {shown.name}.experiment is split")
+        yield "default", Text(shown.spec.default or _none(shown))
         for name, value in shown.spec.other.items():
             yield name.replace("_", " "), Text(value)
     if shown.conditions and shown.state != "STOPPED":  # nothing is asked of what does not run
-        yield "conditions", Text(", ").join(_condition(name, met) for name, met in shown.conditions.items())
+        yield "conditions", Text(", ").join(_condition(name, met) for name, met in _conditions(shown))
     if shown.split:
         yield "split", fit(shown.split)
+
+
+def _none(shown: ExperimentView) -> str:
+    if any(one.cluster for one in shown.candidates):
+        return "none: what matches is split"
+    return f"none: only {shown.name}.experiment is split"
+
+
+def _conditions(shown: ExperimentView) -> Iterator[tuple[str, bool]]:
+    """One mirror, or several: it is the same condition."""
+    for name, met in shown.conditions.items():
+        yield ("mirrorsReady" if name == "mirrorReady" and shown.mirrors[1:] else name), met
 
 
 def _condition(name: str, met: bool) -> Text:
@@ -141,32 +157,42 @@ def _condition(name: str, met: bool) -> Text:
 
 
 def _candidates(shown: ExperimentView) -> Table:
+    names = [*(one.name for one in shown.candidates), *map(_left, shown.untouched), *map(_copied, shown.mirrors)]
+    cells = min(_BAR, max(_SMALL_BAR, _BAR + _NAMES - max(map(len, names))))  # so that a number is not folded
     rows = [
-        (one.name, str(one.weight), _bar(one.share, _BAR), one.ready, one.route or "-", one.requests)
+        (one.name, str(one.weight), _bar(one.share, cells), Text(*_READY[one.ready]), one.route or "-", one.requests)
         for one in shown.candidates
     ]
-    if shown.mirror:
-        mirror = shown.mirror
-        copies = _bar(mirror.percent / 100, _BAR, "magenta")
-        rows.append((_copied(mirror.name), "-", copies, mirror.ready, "-", mirror.requests))
+    for left in shown.untouched:
+        part = Text("-") if left.percent is None else _bar(left.percent / 100, cells, "cyan")
+        rows.append((_left(left), "-", part, Text("-"), "-", left.requests))
+    for mirror in shown.mirrors:
+        copies = _bar(mirror.percent / 100, cells, "magenta")
+        rows.append((_copied(mirror), "-", copies, Text(*_READY[mirror.ready]), "-", mirror.requests))
     counted = any(requests is not None for *_, requests in rows)
     table = _table("CANDIDATE", "WEIGHT", "SHARE", "READY", "ROUTE", *(("REQUESTS",) if counted else ()))
     for name, weight, bar, ready, route, requests in rows:
-        _row(table, name, weight, bar, Text(*_READY[ready]), route, *((_known(requests),) if counted else ()))
+        _row(table, name, weight, bar, ready, route, *((_known(requests),) if counted else ()))
     return table
 
 
 def _answerers(shown: ExperimentView) -> Iterator[tuple[str, OutcomesView]]:
-    """The candidates, and the mirror, that have had requests."""
-    for one in shown.candidates:
-        if one.requests and one.outcomes:
-            yield one.name, one.outcomes
-    if shown.mirror and shown.mirror.requests and shown.mirror.outcomes:
-        yield _copied(shown.mirror.name), shown.mirror.outcomes
+    """Who has had requests: candidates, what is left to the default, mirrors."""
+    everyone = [
+        *((one.name, one.requests, one.outcomes) for one in shown.candidates),
+        *((_left(left), left.requests, left.outcomes) for left in shown.untouched),
+        *((_copied(mirror), mirror.requests, mirror.outcomes) for mirror in shown.mirrors),
+    ]
+    return ((name, outcomes) for name, requests, outcomes in everyone if requests and outcomes)
 
 
-def _copied(name: str) -> str:
-    return f"{name} (mirror)"
+def _left(left: UntouchedView) -> str:
+    """`iris (holdout)`, `iris (other slot)`"""
+    return f"{left.model} ({left.why.replace('_', ' ')})"
+
+
+def _copied(mirror: MirrorView) -> str:
+    return f"{mirror.name} (mirror)"
 
 
 def _events(events: Iterable[EventView]) -> Table:

@@ -14,7 +14,10 @@ from extproc.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class CandidateView:
-    """One candidate; `share` is 0 to 1; `ready`, `requests` and `outcomes` are None where they are not known."""
+    """One candidate; `share` is 0 to 1; `ready`, `requests` and `outcomes` are None where they are not known.
+
+    `cluster` is the user's own that it is, empty for a model.
+    """
 
     name: str
     weight: int
@@ -23,6 +26,7 @@ class CandidateView:
     route: str
     requests: int | None
     outcomes: OutcomesView | None = None
+    cluster: str = ""
 
     @classmethod
     def of(cls, document: Reader) -> Self:
@@ -34,12 +38,13 @@ class CandidateView:
             document.text("route", ""),
             document.whole("requests", None),
             OutcomesView.of(document.inside("outcomes", None)),
+            document.text("cluster", ""),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorView:
-    """The mirror; `percent` is 0 to 100."""
+    """A mirror; `percent` is 0 to 100."""
 
     name: str
     percent: float
@@ -53,6 +58,27 @@ class MirrorView:
             document.text("name"),
             document.number("percent"),
             document.flag("ready", None),
+            document.whole("requests", None),
+            OutcomesView.of(document.inside("outcomes", None)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UntouchedView:
+    """The requests that are left to the default, `model`, and why; `percent` is 0 to 100, None where nobody knows."""
+
+    why: str
+    model: str
+    percent: float | None
+    requests: int | None
+    outcomes: OutcomesView | None = None
+
+    @classmethod
+    def of(cls, document: Reader) -> Self:
+        return cls(
+            document.text("name"),
+            document.text("model", ""),
+            document.number("percent", None),
             document.whole("requests", None),
             OutcomesView.of(document.inside("outcomes", None)),
         )
@@ -77,17 +103,19 @@ class SpecView:
 
     default: str
     weights: Mapping[str, int]
-    mirror: tuple[str, float] | None
+    mirrors: tuple[tuple[str, float], ...]
     other: Mapping[str, str]
 
     @classmethod
     def of(cls, document: Reader) -> Self:
-        mirror = document.inside("mirror", None)
         return cls(
             document.text("default", ""),
-            {c.text("name"): c.whole("weight", 0) for c in document.each("candidates")},
-            (mirror.text("name"), mirror.number("percent", 0.0)) if mirror else None,
-            document.rest("@type", "name", "default", "candidates", "mirror"),
+            {_called(c): c.whole("weight", 0) for c in document.each("candidates")},
+            tuple((_called(mirror), mirror.number("percent", 0.0)) for mirror in _mirrors(document)),
+            {
+                **_clusters(*document.each("candidates"), *_mirrors(document)),
+                **document.rest("@type", "name", "default", "candidates", "mirror", "mirrors"),
+            },
         )
 
 
@@ -102,18 +130,18 @@ class ExperimentView:
     revision: int | None
     conditions: Mapping[str, bool]
     candidates: tuple[CandidateView, ...]
-    mirror: MirrorView | None
+    mirrors: tuple[MirrorView, ...]
     problems: tuple[Problem, ...]
     events: tuple[EventView, ...]
     spec: SpecView | None
     split: SplitView | None = None
+    untouched: tuple[UntouchedView, ...] = ()
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | Reader) -> Self:
         """Raises MisfitError."""
         reader = document if isinstance(document, Reader) else Reader(document)
         conditions = reader.inside("conditions", None)
-        mirror = reader.inside("mirror", None)
         spec = reader.inside("spec", None)
         return cls(
             reader.text("name"),
@@ -123,11 +151,12 @@ class ExperimentView:
             reader.whole("revision", None),
             conditions.flags() if conditions else {},
             tuple(CandidateView.of(item) for item in reader.each("candidates")),
-            MirrorView.of(mirror) if mirror else None,
+            tuple(map(MirrorView.of, _mirrors(reader))),
             tuple(Problem(item.text("path", ""), item.text("message")) for item in reader.each("problems")),
             tuple(EventView.of(item) for item in reader.each("events")),
             SpecView.of(spec) if spec else None,
             SplitView.of(reader.inside("split", None)),
+            tuple(UntouchedView.of(item) for item in reader.each("untouched")),
         )
 
 
@@ -174,6 +203,24 @@ class RevisionView:
             document.text("at"),
             SpecView.of(document.inside("spec")),
         )
+
+
+def _called(named: Reader) -> str:
+    """What a candidate or a mirror is called; a cluster's own name is not said twice."""
+    return named.text("name", "") or named.text("cluster")
+
+
+def _clusters(*named: Reader) -> dict[str, str]:
+    """The clusters that are called otherwise in the experiment, by what is said of them."""
+    clusters = {_called(each): each.text("cluster", "") for each in named}
+    return {f"{name} cluster": cluster for name, cluster in clusters.items() if cluster not in ("", name)}
+
+
+def _mirrors(document: Reader) -> tuple[Reader, ...]:
+    """All of `mirrors`, or the one `mirror` that is given where there are no others."""
+    several = tuple(document.each("mirrors"))
+    first = document.inside("mirror", None)
+    return several or ((first,) if first else ())
 
 
 def listed(document: Mapping[str, Any]) -> tuple[tuple[ExperimentView, ...], tuple[RefusedView, ...]]:

@@ -177,7 +177,8 @@ async def _configured(call: Call, admin: str) -> tuple[Configured | None, list[s
         return None, [str(error)]
     if found is None:
         return None, [f"no experiment splits {call.model}"]
-    return found, [] if found.state == "ACTIVE" else [f"{found.experiment} is {found.state}: {found.reason}"]
+    state = [] if found.state == "ACTIVE" else [f"{found.experiment} is {found.state}: {found.reason}"]
+    return found, [*state, *found.caveats]
 
 
 async def _until_done_or_interrupted(work: Coroutine[Any, Any, None]) -> bool:

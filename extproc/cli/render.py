@@ -13,13 +13,14 @@ from typing import Any, Final, TypeVar
 import click
 from ruamel.yaml import YAML
 
+from extproc import names
 from extproc.control.admission import NOTHING, Admission, admit
 from extproc.core.resources import Endpoint, Kind
 from extproc.errors import ExtprocError
 from extproc.sources.once import read_once
 from extproc.xds.bootstrap import bootstrap as envoy_bootstrap
 from extproc.xds.encode import plain
-from extproc.xds.passthrough import problems
+from extproc.xds.judge import problems
 from extproc.xds.static import static_config
 from extproc.xds.world import Options, World
 
@@ -117,13 +118,14 @@ def config(resources: tuple[Path, ...], output: str, workers: int, worker_port: 
 
 
 def _world(admission: Admission) -> World:
-    models = admission.models
+    models, clusters = admission.models, admission.pass_through(Kind.CLUSTER)
     return World(
         experiments=tuple(admission.experiments),
         models=models,
-        clusters=admission.pass_through(Kind.CLUSTER),
+        clusters=clusters,
         routes=tuple(admission.pass_through(Kind.ROUTES).values()),
-        usable=lambda name, _protocol: name in models,
+        filters=tuple(admission.pass_through(Kind.FILTER).values()),
+        usable=lambda backend, _protocol: backend in models or names.backend_cluster(backend) in clusters,
     )
 
 

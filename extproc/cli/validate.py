@@ -19,13 +19,14 @@ from extproc.control.admission import NOTHING, Report, admit, waits
 from extproc.core.offers import Document
 from extproc.core.resources import Kind
 from extproc.sources.once import read_once
-from extproc.xds.passthrough import problems as pass_through_problems
+from extproc.xds.judge import problems as judged_problems
 
 _COUNTED: Final = {
     Kind.EXPERIMENT: ("experiment", "experiments"),
     Kind.MODEL: ("model", "models"),
     Kind.CLUSTER: ("cluster", "clusters"),
     Kind.ROUTES: ("route configuration", "route configurations"),
+    Kind.FILTER: ("HTTP filter", "HTTP filters"),
 }
 
 
@@ -71,7 +72,7 @@ class Verdict:
 def judged(documents: Iterable[Document], strict: bool = False) -> Verdict:
     """What is wrong with `documents`, each by itself and beside each other; `strict` makes warnings problems."""
     documents = tuple(documents)
-    admission = admit(NOTHING, documents, pass_through_problems)
+    admission = admit(NOTHING, documents, judged_problems)
     problems = tuple(sorted(_findings(admission.reports), key=_file))
     warnings = tuple(sorted(_findings(waits(admission)), key=_file))
     counts = Counter(offer.kind for document in documents for offer in document.offers if offer.kind)

@@ -6,95 +6,29 @@ Must stay true: each entry is counted exactly once or, when it belongs to no exp
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from math import inf
 from typing import Final
 
 from extproc import names
+from extproc.control.attribution import WEIGHTED, Answerer, Growing, Kept, Route
 from extproc.control.outcomes import (
     FALLBACK,
     MIRRORED,
     NO_ANSWER,
+    UNTOUCHED,
     Counted,
     Exemplar,
     RevisionOutcomes,
+    Role,
     SplitOutcomes,
     Totals,
 )
-from extproc.control.tallies import Counts, Durations, Tally, counts
-from extproc.control.terms import Shares, Stratum, Term, Terms
-from extproc.control.timeline import IDLE, SERIES, STEP, Point, Series, window
+from extproc.control.terms import Shares, Term, Terms
+from extproc.control.timeline import IDLE, SERIES, STEP, Series, Step, window
 from extproc.core.resources import Experiment
-from extproc.core.table import Outcome
 from extproc.wire.access_log import Entry
 
-WEIGHTED: Final = Outcome.WEIGHTED.value  # the plain text: an Enum's hash is a call into Python
-
+_UNTOUCHED: Final[Mapping[str, Role]] = {role.value: role for role in UNTOUCHED}
 _CLASSES: Final = (NO_ANSWER, "1xx", "2xx", "3xx", "4xx", "5xx")  # by the first digit of a status
-
-
-@dataclass(slots=True, eq=False)
-class _Growing:
-    """See `outcomes.Totals`."""
-
-    by_code: Counts = field(default_factory=counts)
-    fallbacks: int = 0
-    duration: Durations = field(default_factory=Durations)
-    exemplars: dict[int, Exemplar] = field(default_factory=dict)
-
-    def frozen(self) -> Totals:
-        return Totals(dict(self.by_code), self.fallbacks, self.duration.frozen(), dict(self.exemplars))
-
-
-@dataclass(slots=True, eq=False)
-class _Answerer:
-    """A candidate of an experiment, or its mirror, whatever the revision; `series` is None while there are too many."""
-
-    totals: _Growing
-    series: Series | None
-
-
-@dataclass(slots=True, eq=False)
-class _Kept:
-    """All that is known of one experiment."""
-
-    terms: Terms = field(default_factory=Terms)
-    answerers: dict[tuple[str, bool], _Answerer] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class _Route:
-    """What the name of a route says. `outcome` is that of a request of which extproc told none.
-
-    What a request that starts now counts for is looked up once: it holds from `since` on, while the terms are those
-    of `version`.
-    """
-
-    kept: _Kept
-    answerer: _Answerer
-    candidate: str
-    protocol: names.Protocol
-    outcome: str
-    version: int = -1
-    since: float = inf
-    term: Term | None = None
-    tally: Tally | None = None
-    stratum: Stratum | None = None
-
-    def look_up(self, start: float) -> tuple[Term | None, Tally | None, Stratum | None]:
-        """What a request counts for that started then."""
-        terms = self.kept.terms
-        is_copy = self.outcome is MIRRORED
-        term = terms.term(start, self.candidate, mirror=is_copy)
-        stratum = terms.stratum(start, self.protocol, self.candidate) if self.outcome is WEIGHTED else None
-        return term, term.tally(self.candidate, mirror=is_copy) if term else None, stratum
-
-    def renew(self) -> None:
-        """Look up what holds from now on."""
-        terms = self.kept.terms
-        self.version = terms.version
-        self.since = max(terms.terms[-1].since, terms.periods[-1].since if terms.periods else 0.0)
-        self.term, self.tally, self.stratum = self.look_up(self.since)
 
 
 class Outcomes:
@@ -103,23 +37,25 @@ class Outcomes:
     def __init__(self) -> None:
         self.unattributed = 0
         self.counted = 0  # entries in all
-        self._kept: dict[str, _Kept] = {}
-        self._routes: dict[str, _Route] = {}
+        self._kept: dict[str, Kept] = {}
+        self._routes: dict[str, Route] = {}
         self._series = 0
 
     def in_force(self, number: int | None, spec: Experiment, shares: Shares, at: float) -> None:
         """From `at` (Unix time, in seconds) on, this spec is in force; see `Terms.in_force`."""
-        self._kept.setdefault(spec.name, _Kept()).terms.in_force(number, spec, shares, at)
+        kept = self._kept.setdefault(spec.name, Kept())
+        kept.terms.in_force(number, spec, shares, at)
+        kept.untouched.clear()  # the default may be another
 
     def account(self, entries: Iterable[Entry]) -> None:
         """Count requests."""
         for entry in entries:
             self.counted += 1
-            route = self._routes.get(entry.route_name) or self._route(entry.route_name)
+            route = self._routes.get(entry.route_name) or self._route(entry)
             if route is None or not self._count(route, entry):
                 self.unattributed += 1
 
-    def _count(self, route: _Route, entry: Entry) -> bool:
+    def _count(self, route: Route, entry: Entry) -> bool:
         """Whether any term takes it. Written out at length: it runs for every answer."""
         _, outcome, start, seconds, upstream, status, flags, received, sent, trace = entry
         if route.version != route.kept.terms.version:
@@ -157,22 +93,45 @@ class Outcomes:
             answerer.series.add(start + seconds, status >= 500 or status == 0, bucket)
         return True
 
-    def _route(self, name: str) -> _Route | None:
+    def _route(self, entry: Entry) -> Route | None:
         """What the name of a route says; remembered for the experiments that are known, whose routes are few."""
+        name = entry.route_name
         parts = names.served(name)
         kept = self._kept.get(parts[0]) if parts else None
         if not parts or kept is None:
             return None
         _, candidate, protocol, mark = parts
-        is_copy = mark == names.MIRROR
-        if not any(term.tally(candidate, mirror=is_copy) for term in kept.terms.terms):
+        if candidate in names.LEFT_ALONE:
+            return self._untouched_route(kept, entry, parts)
+        role = Role.MIRROR if mark == names.MIRROR else Role.PRIMARY
+        if not any(term.tally(candidate, role) for term in kept.terms.terms):
             return None
-        answerer = kept.answerers.get((candidate, is_copy))
-        if answerer is None:
-            answerer = kept.answerers[candidate, is_copy] = _Answerer(_Growing(), self._new_series())
-        outcome = MIRRORED if is_copy else FALLBACK if mark else WEIGHTED
-        route = self._routes[name] = _Route(kept, answerer, candidate, protocol, outcome)
+        outcome = MIRRORED if role is Role.MIRROR else FALLBACK if mark else WEIGHTED
+        answerer = self._answerer(kept, candidate, role)
+        route = self._routes[name] = Route(kept, answerer, candidate, protocol, role, outcome)
         return route
+
+    def _untouched_route(self, kept: Kept, entry: Entry, parts: tuple[str, str, names.Protocol, str]) -> Route | None:
+        """That of a request that was left to the default: why, its outcome says, or on Envoy's own routes the name."""
+        _, candidate, protocol, mark = parts
+        role = _UNTOUCHED.get(candidate.removeprefix(".") if mark == names.FALLBACK else entry.outcome)
+        if role is None:
+            return None
+        route = kept.untouched.get((entry.route_name, role))
+        if route is None:
+            default = next((term.spec.default for term in reversed(kept.terms.terms) if term.spec), None)
+            if default is None or not any(term.tally(default, role) for term in kept.terms.terms):
+                return None
+            outcome = FALLBACK if mark else role.value
+            route = Route(kept, self._answerer(kept, default, role), default, protocol, role, outcome)
+            kept.untouched[entry.route_name, role] = route
+        return route
+
+    def _answerer(self, kept: Kept, candidate: str, role: Role) -> Answerer:
+        answerer = kept.answerers.get((candidate, role))
+        if answerer is None:
+            answerer = kept.answerers[candidate, role] = Answerer(Growing(), self._new_series())
+        return answerer
 
     def _new_series(self) -> Series | None:
         if self._series >= SERIES:
@@ -198,22 +157,18 @@ class Outcomes:
     def totals(self) -> Mapping[Counted, Totals]:
         """Everything since this process began, by who answered."""
         return {
-            Counted(experiment, candidate, is_copy): answerer.totals.frozen()
+            Counted(experiment, candidate, role): answerer.totals.frozen()
             for experiment, kept in self._kept.items()
-            for (candidate, is_copy), answerer in kept.answerers.items()
+            for (candidate, role), answerer in kept.answerers.items()
         }
 
-    def timeline(self, experiment: str, now: float) -> list[tuple[int, Mapping[str, Point], Mapping[str, Point]]]:
-        """Each step of the last hour that is over: its begin (Unix time), the candidates' points, and the mirrors'."""
+    def timeline(self, experiment: str, now: float) -> list[Step]:
+        """Each step of the last hour that is over."""
         kept = self._kept.get(experiment)
         series = {key: a.series for key, a in kept.answerers.items() if a.series} if kept else {}
         points = {key: each.points() for key, each in series.items()}
         return [
-            (
-                step * STEP,
-                {name: at.get(step, IDLE) for (name, is_copy), at in points.items() if not is_copy},
-                {name: at.get(step, IDLE) for (name, is_copy), at in points.items() if is_copy},
-            )
+            Step(step * STEP, [(name, role, at.get(step, IDLE)) for (name, role), at in points.items()])
             for step in window(points.values(), now)
         ]
 
@@ -239,4 +194,4 @@ class Outcomes:
 
     def restore(self, experiment: str, terms: Iterable[Term]) -> None:
         """Take up what was kept on disk; before anything is counted for this experiment."""
-        self._kept[experiment] = _Kept(Terms(list(terms)))
+        self._kept[experiment] = Kept(Terms(list(terms)))

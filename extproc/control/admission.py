@@ -11,19 +11,22 @@ from types import MappingProxyType
 from extproc.control.in_force import NOTHING, Admission, Admitted, Key, Report
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Experiment, Kind, Model, PassThrough
+from extproc.core.rules import named_at
 from extproc.core.units import Layer
+from extproc.core.upstreams import defined
 from extproc.errors import Problem
 
 __all__ = ["NOTHING", "Admission", "Admitted", "Judge", "Key", "Report", "admit", "waits"]
 
-Judge = Callable[[PassThrough], Sequence[Problem]]
+Judge = Callable[[PassThrough | Experiment], Sequence[Problem]]
 
 
 def admit(previous: Admission, documents: Iterable[Document], judge: Judge = lambda _: ()) -> Admission:
     """Judge all that is offered now, given what was in force until now.
 
-    A resource that is offered no more is gone. `judge` looks into Envoy's own resources (the `xds` layer knows their
-    types). The answer lists resources in the order of their documents, so it is the same for the same input.
+    A resource that is offered no more is gone. `judge` looks into Envoy's own resources, and into what an experiment
+    says in Envoy's words (the `xds` layer knows the types). The answer lists resources in the order of their documents,
+    so it is the same for the same input.
     """
     documents = tuple(documents)
     unreadable = {d.origin: d for d in documents if d.problems}
@@ -67,13 +70,14 @@ def waits(admission: Admission) -> Iterator[Report]:
     models = admission.models
     clusters = admission.pass_through(Kind.CLUSTER)
     for experiment in admission.experiments:
-        paths = {c.name: f"candidates[{i}].name" for i, c in enumerate(experiment.candidates)}
-        for i, mirror in enumerate(experiment.mirrors):
-            paths[mirror.name] = "mirror.name" if len(experiment.mirrors) == 1 else f"mirrors[{i}].name"
         problems = tuple(
-            Problem(path, f"no Model defines {name!r} yet: the experiment runs without it until one does")
-            for name, path in paths.items()
-            if name not in models
+            Problem(
+                f"{path}.{'cluster' if each.cluster else 'name'}",
+                f"no {'Cluster resource' if each.cluster else 'Model'} defines {each.cluster or each.name!r} yet: the"
+                " experiment runs without it until one does",
+            )
+            for path, each in named_at(experiment)
+            if not defined(each, models, clusters)
         )
         if problems:
             origin = admission.origin(Kind.EXPERIMENT, experiment.name)
@@ -89,7 +93,7 @@ def waits(admission: Admission) -> Iterator[Report]:
 
 
 def _judged(offer: Offer, judge: Judge) -> Offer:
-    if not isinstance(offer.resource, PassThrough):
+    if not isinstance(offer.resource, PassThrough | Experiment):
         return offer
     problems = tuple(judge(offer.resource))
     if not problems:
@@ -176,20 +180,20 @@ def _those_to_give_way(previous: Admission, admitted: Mapping[Key, Admitted]) ->
         if problem is not None:
             givers.append((key, problem))
             continue
-        owners[experiment.default] = experiment.name
+        owners[experiment.intercepts] = experiment.name
         if experiment.layer is not None:
             layers.setdefault(experiment.layer.name, []).append(experiment)
     return givers
 
 
 def _claims(experiment: Experiment) -> tuple[str, str, Layer | None]:
-    return experiment.name, experiment.default, experiment.layer
+    return experiment.name, experiment.intercepts, experiment.layer
 
 
 def _not_to_be_had(
     experiment: Experiment, owners: Mapping[str, str], layers: Mapping[str, list[Experiment]]
 ) -> Problem | None:
-    default, layer = experiment.default, experiment.layer
+    default, layer = experiment.intercepts, experiment.layer
     if default and default in owners:
         owner = owners[default]
         message = (

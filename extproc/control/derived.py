@@ -24,7 +24,7 @@ class Derived:
         self.state = State()
         self.table: Table = EMPTY
         self.statuses: dict[str, ExperimentStatus] = {}
-        self._users: defaultdict[str, set[str]] = defaultdict(set)  # experiments by the names of their models
+        self._users: defaultdict[str, set[str]] = defaultdict(set)  # experiments by the backends they name
         self._served: defaultdict[str, set[str]] = defaultdict(set)  # models by the user's own cluster behind them
         self._concerned: set[str] = set()
 
@@ -70,9 +70,9 @@ class Derived:
         concerned: set[str] = set()
         models: set[str] = set()
         clusters: set[str] = set()
-        sets = {Kind.EXPERIMENT: concerned, Kind.MODEL: models, Kind.CLUSTER: clusters, Kind.ROUTES: set[str]()}
+        sets = {Kind.EXPERIMENT: concerned, Kind.MODEL: models, Kind.CLUSTER: clusters}  # of others nothing follows
         for kind, name in new.effective.other_than(old.effective):
-            sets[kind].add(name)
+            sets.get(kind, set()).add(name)
         self._index(old, new, concerned, models)
         if _said_of_all(old) != _said_of_all(new):
             return concerned | new.effective.experiment_names
@@ -80,6 +80,7 @@ class Derived:
             clusters.update(differing(old.health.clusters, new.health.clusters))
         for cluster in clusters:
             models |= self._served.get(cluster, set()) | {cluster.removesuffix(names.model_cluster("", "grpc"))}
+            models.add(names.cluster_backend(cluster))
         for model in models:
             concerned |= self._users.get(model, set())
         concerned.update(differing(old.revisions, new.revisions))
@@ -92,7 +93,7 @@ class Derived:
         for state, change in ((old, set[str].discard), (new, set[str].add)):
             now = state.effective
             for name in experiments:
-                for used in _models(now, name):
+                for used in _backends(now, name):
                     change(self._users[used], name)
             for name in models:
                 for used in _own_clusters(now, name):
@@ -104,9 +105,9 @@ def _said_of_all(state: State) -> tuple[object, ...]:
     return (state.complaint, state.envoy, state.health is None)
 
 
-def _models(admission: Admission, experiment: str) -> tuple[str, ...]:
+def _backends(admission: Admission, experiment: str) -> tuple[str, ...]:
     found = admission.experiments_by_name.get(experiment)
-    return found.models if found else ()
+    return found.backends if found else ()
 
 
 def _own_clusters(admission: Admission, model: str) -> Iterator[str]:
@@ -119,4 +120,6 @@ def _reported(old: State, new: State) -> set[str]:
     """The experiments of which something else was refused."""
     if old.reports == new.reports:
         return set()
-    return {report.name for report in {*old.reports} ^ {*new.reports} if report.kind is Kind.EXPERIMENT}
+    # Not as sets of reports: the same may be said of two offers of one name.
+    before, after = reports_by_name(old), reports_by_name(new)
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}

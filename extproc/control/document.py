@@ -5,8 +5,11 @@ from typing import Any
 
 from extproc.control.admission import Report
 from extproc.control.events import Event
-from extproc.control.status import ExperimentState, ExperimentStatus, ModelStatus
+from extproc.control.outcomes import Role
+from extproc.control.status import CandidateStatus, ExperimentState, ExperimentStatus, MirrorStatus, ModelStatus
 from extproc.control.store import Revision
+from extproc.control.untouched import untouched
+from extproc.core.resources import Experiment
 from extproc.wire.manifests import write
 
 
@@ -24,17 +27,31 @@ def experiment_document(status: ExperimentStatus, revision: Revision | None) -> 
             "mirrorReady": status.mirror_ready,
         },
         "candidates": [
-            {"name": c.name, "weight": c.weight, "share": c.share, "ready": c.ready, "route": c.route}
+            {**_named(c), "weight": c.weight, "share": c.share, "ready": c.ready, "route": c.route}
             for c in status.candidates
         ],
     }
-    if status.mirror:
-        mirror = status.mirror
-        document["mirror"] = {"name": mirror.name, "percent": mirror.percent, "ready": mirror.ready}
+    if mirrors := [{**_named(m), "percent": m.percent, "ready": m.ready} for m in status.mirrors]:
+        document |= {"mirror": mirrors[0], "mirrors": mirrors}  # the first also by itself, as it was when there was one
+    if aside := untouched(status.spec) if status.spec else {}:
+        document["untouched"] = [_untouched(status.spec, role, share) for role, share in aside.items()]
     if status.problems:
         document["problems"] = [problem for report in status.problems for problem in problem_documents(report)]
     document["spec"] = write(status.spec) if status.spec else None
     return document
+
+
+def _named(named: CandidateStatus | MirrorStatus) -> dict[str, str]:
+    return {"name": named.name, **({"cluster": named.cluster} if named.cluster else {})}
+
+
+def _untouched(spec: Experiment | None, role: Role, share: float | None) -> dict[str, Any]:
+    """Requests that are left to the default, `percent` of them all; null where nobody can know."""
+    return {
+        "name": role.value,
+        "model": spec.default if spec else "",
+        "percent": None if share is None else round(share * 100, 4),
+    }
 
 
 def stopped_document(revision: Revision) -> dict[str, Any]:

@@ -96,17 +96,17 @@ def _acceptance(before: ExperimentStatus | None, after: ExperimentStatus) -> Ite
 
 
 def _readiness(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[tuple[str, str]]:
-    was = {c.name: c.ready for c in before.candidates}
-    for candidate in after.candidates:
-        if candidate.name in was and was[candidate.name] != candidate.ready:
-            yield ("candidate_back" if candidate.ready else "candidate_down"), candidate.name
-    if before.mirror and after.mirror and before.mirror.name == after.mirror.name:
-        if before.mirror.ready and not after.mirror.ready:
-            yield "mirror_down", after.mirror.name
-        elif after.mirror.ready and not before.mirror.ready:
-            yield "mirror_back", after.mirror.name
+    for what, were, are in (
+        ("candidate", before.candidates, after.candidates),
+        ("mirror", before.mirrors, after.mirrors),
+    ):
+        was = {one.name: one.ready for one in were}
+        for one in are:
+            if was.get(one.name, one.ready) != one.ready:
+                yield f"{what}_{'back' if one.ready else 'down'}", one.name
 
 
 def _weights(status: ExperimentStatus) -> str:
-    split = ", ".join(f"{c.name} {c.weight}" for c in status.candidates)
-    return f"{split}; mirror {status.mirror.name} {status.mirror.percent:g} %" if status.mirror else split
+    parts = [", ".join(f"{c.name} {c.weight}" for c in status.candidates)]
+    parts += [f"mirror {mirror.name} {mirror.percent:g} %" for mirror in status.mirrors]
+    return "; ".join(parts)

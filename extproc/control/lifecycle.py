@@ -16,7 +16,7 @@ from extproc.control.plane import Plane
 from extproc.control.store import Action, Change, Revision, Store
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Experiment, Kind, WhenUnavailable
-from extproc.errors import Conflict, Problem, StaleRevision, UnknownExperiment
+from extproc.errors import Conflict, InvalidResource, Problem, StaleRevision, UnknownExperiment
 
 API: Final = "api"
 RETENTION: Final = timedelta(hours=24)
@@ -186,6 +186,9 @@ class Lifecycle:
         self._plane.chronicle.forget(name)
 
     def _judged(self, experiment: Experiment, action: Action, author: Author) -> Draft:
+        problems = self._plane.objections(experiment)
+        if problems:
+            raise InvalidResource(problems)
         self._check_conflicts(experiment)
         self._check_readiness(experiment)
         return Draft(experiment.name, action, experiment, API, author)

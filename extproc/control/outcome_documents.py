@@ -3,14 +3,14 @@
 Rates and shares are from 0 to 1, durations in seconds; intervals are of 95 % (`comparison`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from extproc.control.comparison import Estimate, error_rate, fit, percentiles
 from extproc.control.histograms import Histogram
-from extproc.control.outcomes import CandidateOutcomes, RevisionOutcomes, SplitOutcomes
-from extproc.control.timeline import STEP, Point
+from extproc.control.outcomes import CandidateOutcomes, RevisionOutcomes, Role, SplitOutcomes
+from extproc.control.timeline import STEP, Point, Step
 
 NOTHING = CandidateOutcomes()
 
@@ -26,6 +26,9 @@ def with_outcomes(document: dict[str, Any], current: RevisionOutcomes | None) ->
         document["mirror"] = {**mirror, **_candidate(copied.get(mirror["name"], NOTHING))}
     if mirrors := document.get("mirrors"):
         document["mirrors"] = [{**mirror, **_candidate(copied.get(mirror["name"], NOTHING))} for mirror in mirrors]
+    aside = current.untouched if current else {}
+    if left := document.get("untouched"):
+        document["untouched"] = [{**each, **_candidate(aside.get(Role(each["name"]), NOTHING))} for each in left]
     document["split"] = _split(current.split) if current else None
     return document
 
@@ -39,13 +42,14 @@ def revision_outcomes_document(outcomes: RevisionOutcomes) -> dict[str, Any]:
         "candidates": {name: _candidate(candidate) for name, candidate in outcomes.candidates.items()},
         "mirror": next(iter(mirrors), None),
         "mirrors": mirrors,
+        "untouched": {role.value: _candidate(left) for role, left in outcomes.untouched.items()},
         "split": _split(outcomes.split),
     }
 
 
-def timeline_document(steps: Iterable[tuple[int, Mapping[str, Point], Mapping[str, Point]]]) -> dict[str, Any]:
+def timeline_document(steps: Iterable[Step]) -> dict[str, Any]:
     """A timeline; a point's `mirror` is the first of its `mirrors`, null where none had requests in that hour."""
-    return {"step": STEP, "points": [_step(*step) for step in steps]}
+    return {"step": STEP, "points": [_step(step) for step in steps]}
 
 
 def _candidate(outcomes: CandidateOutcomes) -> dict[str, Any]:
@@ -91,13 +95,14 @@ def _split(split: SplitOutcomes) -> dict[str, Any] | None:
     }
 
 
-def _step(at: int, candidates: Mapping[str, Point], mirrors: Mapping[str, Point]) -> dict[str, Any]:
-    copied = {name: _point(point) for name, point in mirrors.items()}
+def _step(step: Step) -> dict[str, Any]:
+    copied = {name: _point(point) for name, point in step.mirrors.items()}
     return {
-        "at": _time(datetime.fromtimestamp(at, UTC)),
-        "candidates": {name: _point(point) for name, point in candidates.items()},
+        "at": _time(datetime.fromtimestamp(step.at, UTC)),
+        "candidates": {name: _point(point) for name, point in step.candidates.items()},
         "mirror": next(iter(copied.values()), None),
         "mirrors": copied,
+        "untouched": {role.value: _point(point) for role, point in step.untouched.items()},
     }
 
 

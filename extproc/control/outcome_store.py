@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Final
 
 from extproc.control.database import Database
+from extproc.control.outcomes import Role
 from extproc.control.tallies import Tally
 from extproc.control.terms import TERMS, Stratum, Term
 
@@ -52,6 +53,7 @@ class Row:
             "candidates": {name: tally.row() for name, tally in term.candidates.items()},
             "mirrors": {name: tally.row() for name, tally in term.mirrors.items()},
             "strata": [{"shares": dict(s.shares), "assigned": s.assigned} for s in term.strata],
+            "untouched": {role.value: tally.row() for role, tally in term.untouched.items()},
         }
         return cls(name, term.number, term.since, counts)
 
@@ -65,6 +67,7 @@ class Row:
             {name: Tally.of_row(row) for name, row in counts["candidates"].items()},
             {name: Tally.of_row(row) for name, row in counts["mirrors"].items()},
             [Stratum(row["shares"], row["assigned"]) for row in counts["strata"]],
+            {Role(role): Tally.of_row(row) for role, row in counts.get("untouched", {}).items()},
         )
 
 

@@ -7,6 +7,7 @@ of requests that got none; a request that Envoy has retried is one request.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from extproc.control.histograms import EMPTY, Histogram
@@ -15,6 +16,22 @@ FALLBACK: Final = "fallback"  # Envoy's own split, because extproc did not answe
 MIRRORED: Final = "mirrored"  # a copy
 NO_ANSWER: Final = "0"  # the code class of a request that ended without an answer: its client went away, say
 FAILED: Final = frozenset({"5xx", NO_ANSWER})
+
+
+class Role(StrEnum):
+    """As what somebody answers: as a candidate, a mirror, or the default of requests that are left to it untouched.
+
+    The values of UNTOUCHED are those of `core.table.Outcome` that say so.
+    """
+
+    PRIMARY = "primary"
+    MIRROR = "mirror"
+    HOLDOUT = "holdout"
+    OTHER_SLOT = "other_slot"
+    NO_UNIT = "no_unit"
+
+
+UNTOUCHED: Final = (Role.HOLDOUT, Role.OTHER_SLOT, Role.NO_UNIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +78,8 @@ class RevisionOutcomes:
     """What became of the requests of one revision; `number` is None until the revision is recorded.
 
     `since` is when it was in force first, in UTC. `candidates` and `mirrors` are all that the revision names, in its
-    order, with or without requests.
+    order, with or without requests; `untouched` likewise are the requests that it leaves to its default, by role. Those
+    are never part of the split.
     """
 
     number: int | None
@@ -69,6 +87,7 @@ class RevisionOutcomes:
     candidates: Mapping[str, CandidateOutcomes]
     mirrors: Mapping[str, CandidateOutcomes]
     split: SplitOutcomes
+    untouched: Mapping[Role, CandidateOutcomes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +101,7 @@ class Exemplar:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All requests that one candidate or mirror of an experiment has answered since this process began.
+    """All requests that one model has answered in one role of an experiment since this process began.
 
     These never shrink while the experiment is known, whatever revisions are dropped: they are what a counter shows.
     They begin at 0 with the process, as counters of Prometheus do: one that was taken up again where it was last
@@ -98,8 +117,8 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Which totals: of one `candidate` of an `experiment`, answering clients or, with `mirror`, answering copies."""
+    """Which totals: of one `candidate` of an `experiment` in one role; of the untouched ones it is the default."""
 
     experiment: str
     candidate: str
-    mirror: bool = False
+    role: Role = Role.PRIMARY

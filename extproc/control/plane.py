@@ -5,6 +5,7 @@ a new weight counts at once; and what is published, patch after patch, is what w
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,11 +21,15 @@ from extproc.control.readmission import readmit
 from extproc.control.state import State
 from extproc.control.status import ExperimentStatus
 from extproc.core.offers import Document
+from extproc.core.resources import Experiment, PassThrough
 from extproc.core.table import Patch, Table
+from extproc.errors import Problem
 from extproc.xds.snapshot import Snapshot
 from extproc.xds.world import World
 
 log: Final = logging.getLogger(__name__)
+
+LINES: Final = 200  # events that are a line each; of more at once (thousands, at the start) their number is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,10 @@ class Plane:
     def rehearse(self, source: str, documents: Iterable[Document]) -> Admission:
         """What admission would say if one source offered this; changes nothing."""
         return readmit(self.state.admission, self._all(), self._all({source: tuple(documents)}), self._judge)
+
+    def objections(self, resource: PassThrough | Experiment) -> Sequence[Problem]:
+        """What is wrong with a resource by itself, as far as Envoy's types show."""
+        return self._judge(resource)
 
     def saw(self, health: HealthView | None) -> None:
         """Envoy's view of its clusters has changed."""
@@ -147,9 +156,16 @@ class Plane:
             for report in sorted(reports - self._reported):
                 log.warning("refused: %s", report)
             self._reported = reports
-        for name, event in self.chronicle.note(self._derived.tell(), self._outlets.now()):
-            if quietly:
-                continue
+        fresh = self.chronicle.note(self._derived.tell(), self._outlets.now())
+        if quietly:
+            return
+        if len(fresh) > LINES:
+            counted = Counter(event.event for _, event in fresh)
+            said = ", ".join(f"{event} {count}" for event, count in counted.items())
+            level = logging.WARNING if any(event.worse for _, event in fresh) else logging.INFO
+            log.log(level, "%d experiments at once: %s", len({name for name, _ in fresh}), said)
+            return
+        for name, event in fresh:
             parts = {"experiment": name, "event": event.event, "detail": event.detail}
             level = logging.WARNING if event.worse else logging.INFO
             log.log(level, "experiment %s: %s: %s", name, event.event, event.detail, extra=parts)

@@ -23,13 +23,15 @@ def readmit(
     previous: Admission, before: Sequence[Document], documents: Sequence[Document], judge: Judge = lambda _: ()
 ) -> Admission:
     """`admit(previous, documents, judge)`, given that `previous` is what was admitted of the documents `before`."""
-    changes = _changes(previous, before, documents)
+    changes = _changes(previous, before, documents, judge)
     if changes is None:
         return admit(previous, documents, judge)
     return previous.amended(changes) if changes else previous
 
 
-def _changes(previous: Admission, before: Sequence[Document], documents: Sequence[Document]) -> Changes | None:
+def _changes(
+    previous: Admission, before: Sequence[Document], documents: Sequence[Document], judge: Judge
+) -> Changes | None:
     """What is other than before; None when that can't be said without judging everything."""
     if len(before) != len(documents):
         return None
@@ -43,10 +45,14 @@ def _changes(previous: Admission, before: Sequence[Document], documents: Sequenc
             found = _exchanged(previous, was, now)
         elif len(others) == 1:
             found = _come_and_gone(previous, was.offers, now.offers)
-        if found is None:
+        if found is None or any(_objectionable(admitted, judge) for admitted in found.values()):
             return None
         changes |= found
     return changes
+
+
+def _objectionable(admitted: Admitted | None, judge: Judge) -> bool:
+    return admitted is not None and isinstance(admitted.resource, Experiment) and bool(judge(admitted.resource))
 
 
 def _exchanged(previous: Admission, was: Document, now: Document) -> Changes | None:
@@ -68,7 +74,7 @@ def _exchanged(previous: Admission, was: Document, now: Document) -> Changes | N
 def _alike(old: Offer, new: Offer) -> bool:
     """Whether the two claim the same beside their name: a default, slots of a layer, the name of a model's cluster."""
     if isinstance(old.resource, Experiment) and isinstance(new.resource, Experiment):
-        return (old.resource.default, old.resource.layer) == (new.resource.default, new.resource.layer)
+        return (old.resource.intercepts, old.resource.layer) == (new.resource.intercepts, new.resource.layer)
     if isinstance(old.resource, Model) and isinstance(new.resource, Model):
         return bool(old.resource.endpoints) == bool(new.resource.endpoints)
     return False
@@ -84,14 +90,14 @@ def _come_and_gone(previous: Admission, was: Collection[Offer], now: Collection[
     if len(gone) + len(come) > _FEW or not all(isinstance(o.resource, Experiment) for o in (*gone, *come)):
         return None
     changes: Changes = {(Kind.EXPERIMENT, offer.name): None for offer in gone}
-    defaults = {e.default for e in previous.experiments if e.default}
+    defaults = {e.intercepts for e in previous.experiments if e.intercepts}
     for offer in come:
         key = (Kind.EXPERIMENT, offer.name)
         experiment = offer.resource
         if key in changes or key in previous.admitted or not isinstance(experiment, Experiment):
             return None
-        if experiment.default in defaults or experiment.layer is not None:
+        if experiment.intercepts in defaults or experiment.layer is not None:
             return None
-        defaults.update({experiment.default} - {""})
+        defaults.update({experiment.intercepts} - {""})
         changes[key] = Admitted(experiment, offer.origin)
     return changes

@@ -5,16 +5,16 @@ The sources say what should run (`offered`), Envoy says what it took (`accepted`
 true: what Envoy refused is set aside alone, at its last accepted version, until its owner changes it.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import Final
 
 from extproc import names
 from extproc.control.admission import NOTHING, Admission, Admitted, Judge, Key, Report, admit
 from extproc.control.health import HealthView, has_hosts
+from extproc.control.refusals import Refusal, Trial, changed, verdict
+from extproc.core.apis import misfits
 from extproc.core.offers import Document
 from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource
 from extproc.core.table import Entry, Table, compile_experiment, compile_table
@@ -22,20 +22,6 @@ from extproc.core.table import Key as TableKey
 from extproc.errors import Problem
 from extproc.wire.hashing import hash64
 from extproc.xds.world import World
-
-# What of each xDS type follows from users' resources.
-_BUILT_FROM: Final[Mapping[str, tuple[Kind, ...]]] = {
-    Kind.CLUSTER.value: (Kind.MODEL, Kind.CLUSTER),
-    Kind.ROUTES.value: (Kind.MODEL, Kind.EXPERIMENT, Kind.ROUTES),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A resource that Envoy refused, with Envoy's own message."""
-
-    resource: Resource
-    message: str
 
 
 class Link(Enum):
@@ -54,7 +40,8 @@ class State:
     `health` is None while Envoy's view is not known. `decided` names the decided routes that Envoy has ACKed.
     `started` names the experiments that run; one with the policy REJECT only starts when all its candidates are ready,
     and then runs on, whatever becomes of them. `revisions` holds the current one of each experiment, once it is on
-    disk. `complaint` is a refusal that no resource explains (a port that is taken, say).
+    disk. `complaint` is a refusal that no resource explains (a port that is taken, say). While there is a `trial`, one
+    of the `refusals` is on it.
     """
 
     admission: Admission = NOTHING
@@ -66,6 +53,7 @@ class State:
     revisions: Mapping[str, int] = field(default_factory=dict)
     complaint: str = ""
     envoy: Link = Link.NEVER
+    trial: Trial | None = None
 
     @cached_property
     def effective(self) -> Admission:
@@ -88,10 +76,12 @@ class State:
 
     def missing(self, experiment: Experiment) -> tuple[str, ...]:
         """The candidates that are not ready."""
+        unfit = misfits(experiment, self.admission.models)
         return tuple(
             c.name
             for c in experiment.candidates
-            if not any(usable(self.admission, self.health, c.name, protocol) for protocol in names.PROTOCOLS)
+            if c.backend in unfit
+            or not any(usable(self.admission, self.health, c.backend, protocol) for protocol in names.PROTOCOLS)
         )
 
     @cached_property
@@ -123,11 +113,12 @@ class State:
                 kept=key in self.running,
             )
             for key, refusal in self.refusals.items()
+            if self.trial is None or key != self.trial.out
         )
 
-    def usable(self, model: str, protocol: names.Protocol) -> bool:
-        """Whether a model may be drawn: defined, served in this protocol, and not known to be down."""
-        return usable(self.effective, self.health, model, protocol)
+    def usable(self, backend: str, protocol: names.Protocol) -> bool:
+        """Whether a model or a cluster may be drawn: defined, served in this protocol, and not known to be down."""
+        return usable(self.effective, self.health, backend, protocol)
 
     def world(self) -> World:
         """What Envoy's configuration is built from."""
@@ -137,7 +128,8 @@ class State:
             now.models,
             now.pass_through(Kind.CLUSTER),
             tuple(now.pass_through(Kind.ROUTES).values()),
-            lambda model, protocol: usable(now, self.health, model, protocol),
+            lambda backend, protocol: usable(now, self.health, backend, protocol),
+            tuple(now.pass_through(Kind.FILTER).values()),
         )
 
     def table(self) -> Table:
@@ -146,7 +138,7 @@ class State:
         return compile_table(
             now.experiments,
             now.models,
-            lambda model, protocol: usable(now, self.health, model, protocol),
+            lambda backend, protocol: usable(now, self.health, backend, protocol),
             self.decided,
             self.revisions,
             hash64,
@@ -161,29 +153,34 @@ class State:
         return compile_experiment(
             experiment,
             now.models,
-            lambda model, protocol: usable(now, self.health, model, protocol),
+            lambda backend, protocol: usable(now, self.health, backend, protocol),
             self.decided,
             self.revisions.get(name, 0),
             hash64,
         )
 
 
-def usable(admission: Admission, health: HealthView | None, name: str, protocol: names.Protocol) -> bool:
+def usable(admission: Admission, health: HealthView | None, backend: str, protocol: names.Protocol) -> bool:
     """See State.usable."""
-    held = admission.admitted.get((Kind.MODEL, name))
+    own = names.backend_cluster(backend)
+    if own:  # whatever it speaks is HTTP to Envoy
+        return protocol == "http" and _has_host(admission, health, own)
+    held = admission.admitted.get((Kind.MODEL, backend))
     if held is None or not isinstance(held.resource, Model):
         return False
     model = held.resource
     if not (model.speaks_grpc if protocol == "grpc" else model.speaks_http):
         return False
     cluster = model.grpc_cluster if protocol == "grpc" else model.cluster
-    if cluster:
-        own = admission.admitted.get((Kind.CLUSTER, cluster))
-        if own is None or not isinstance(own.resource, PassThrough):
-            return False
-        if not has_hosts(own.resource.body):
-            return True
-    return health is None or health.ready(model, protocol)
+    return _has_host(admission, health, cluster) if cluster else health is None or health.ready(model, protocol)
+
+
+def _has_host(admission: Admission, health: HealthView | None, cluster: str) -> bool:
+    """Whether a cluster of the user's own is defined, and has a host to send to as far as is known."""
+    own = admission.admitted.get((Kind.CLUSTER, cluster))
+    if own is None or not isinstance(own.resource, PassThrough):
+        return False
+    return health is None or not has_hosts(own.resource.body) or health.clusters.get(cluster, False)
 
 
 def offered(
@@ -195,13 +192,17 @@ def offered(
 
 def admitted(state: State, admission: Admission, revisions: Mapping[str, int] | None = None) -> State:
     """Something else is admitted; `revisions` where they are others too."""
+    trial = state.trial
+    if trial and any(admission.admitted.get(key) != state.admission.admitted.get(key) for key in trial.concerned):
+        trial = None
+    unsettled = state.trial.out if state.trial and trial is None else None
     refusals = {
         key: refusal
         for key, refusal in state.refusals.items()
-        if key in admission.admitted and admission.admitted[key].resource == refusal.resource
+        if _holds(admission, key, refusal.resource) and key != unsettled
     }
     revisions = state.revisions if revisions is None else revisions
-    return _start(replace(state, admission=admission, refusals=refusals, revisions=revisions))
+    return _start(replace(state, admission=admission, refusals=refusals, revisions=revisions, trial=trial))
 
 
 def healthy(state: State, health: HealthView | None) -> State:
@@ -211,7 +212,10 @@ def healthy(state: State, health: HealthView | None) -> State:
 
 def accepted(state: State, effective: Admission, decided: frozenset[str]) -> State:
     """Envoy runs what `effective` was when its snapshot was built."""
-    return replace(state, running=effective.admitted, decided=decided, complaint="", envoy=Link.RUNS)
+    trial = state.trial
+    if trial and all(effective.admitted.get(k) == state.admission.admitted.get(k) for k in trial.concerned[1:]):
+        trial = None  # with all others in force: it was the one who is out
+    return replace(state, running=effective.admitted, decided=decided, complaint="", envoy=Link.RUNS, trial=trial)
 
 
 def connected(state: State, is_connected: bool) -> State:
@@ -225,36 +229,29 @@ def connected(state: State, is_connected: bool) -> State:
 
 
 def refused(state: State, effective: Admission, type_url: str, message: str) -> State:
-    """Envoy refused a response of `type_url`, made from `effective`: set aside what it must have been.
-
-    Envoy refuses a whole response but names the resource in most of its messages. Among what that type is built from,
-    and what changed since the last accepted snapshot, the culprits are those it names; if it names none, Envoy's own
-    resources, which nobody but Envoy can fully judge; and if there are none, all that changed. Of a type that is built
-    from no resource (a listener whose port is taken) none is the culprit.
-    """
-    changed = {
-        key: held.resource
-        for key, held in effective.admitted.items()
-        if key[0] in _BUILT_FROM.get(type_url, ())
-        and (key not in state.running or state.running[key].resource != held.resource)
-    }
-    named = {key for key in changed if _names(message, key[1])}
-    foreign = {key for key, resource in changed.items() if isinstance(resource, PassThrough)}
-    culprits = named or foreign or set(changed)
-    if not culprits:
+    """Envoy refused a response of `type_url`, made from `effective`: set aside what it must have been (`refusals`)."""
+    if state.trial is not None and _holds(effective, state.trial.out, state.refusals[state.trial.out].resource):
+        return state  # it speaks of what was before the trial: of several Envoys each says it
+    suspects = changed(state.running, effective, type_url)
+    found = verdict(type_url, message, suspects, state.running, state.trial)
+    if not found.refused:
         return replace(state, complaint=message)
-    now = state.admission.admitted
     fresh = {
-        key: Refusal(changed[key], message) for key in culprits if key in now and now[key].resource == changed[key]
+        key: Refusal(suspects[key], message)
+        for key in found.refused
+        if key in suspects and _holds(state.admission, key, suspects[key])
     }
-    return replace(state, refusals={**state.refusals, **fresh})
+    refusals = {key: refusal for key, refusal in state.refusals.items() if key not in found.cleared}
+    trial = found.trial if found.trial and found.trial.out in fresh else None
+    return replace(state, refusals={**refusals, **fresh}, trial=trial)
+
+
+def _holds(admission: Admission, key: Key, resource: Resource) -> bool:
+    held = admission.admitted.get(key)
+    return held is not None and held.resource == resource
 
 
 def _start(state: State) -> State:
     """Those that need not wait, or wait no more, have started; those that are gone may have to wait again."""
     started = state.admission.experiment_names
     return replace(state, started=started - state.waiting.keys() if state.waiting else started)
-
-
-def _names(message: str, name: str) -> bool:
-    return re.search(rf"(?<![-\w]){re.escape(name)}(?![-\w])", message) is not None

@@ -7,9 +7,11 @@ from enum import StrEnum
 from extproc import names
 from extproc.control.admission import Admission, Report
 from extproc.control.state import Link, State, usable
+from extproc.core.apis import misfits
 from extproc.core.availability import Shares, shares
-from extproc.core.resources import Experiment, Kind, Model
+from extproc.core.resources import Candidate, Experiment, Kind, Mirror, Model
 from extproc.core.tokens import served_as, token
+from extproc.core.upstreams import Server, defined
 
 
 class ExperimentState(StrEnum):
@@ -17,36 +19,42 @@ class ExperimentState(StrEnum):
 
     PENDING = "PENDING"  # valid, waiting for a candidate; the default answers alone
     ACTIVE = "ACTIVE"
-    DEGRADED = "DEGRADED"  # running on the candidates that are ready, or without its mirror
+    DEGRADED = "DEGRADED"  # running on the candidates that are ready, or without a mirror
     STOPPED = "STOPPED"
     REJECTED = "REJECTED"  # a file's invalid resource that never had a good version
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateStatus:
-    """`share` is the part of fresh assignments this candidate gets now, 0 to 1; `route` is its route token."""
+    """`share` is the part of fresh assignments this candidate gets now, 0 to 1; `route` is its route token.
+
+    `cluster` is the user's own that it is; empty for a model.
+    """
 
     name: str
     weight: int
     share: float
     ready: bool
     route: str
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorStatus:
-    """`percent` of all requests, 0 to 100."""
+    """`percent` of all requests, 0 to 100; `cluster` as of a candidate."""
 
     name: str
     percent: float
     ready: bool
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentStatus:
     """One experiment as it is now.
 
-    `accepted`: Envoy runs exactly this version of it. `spec` is None for a resource that could never be read.
+    `accepted`: Envoy runs exactly this version of it. `mirror_ready`: all of its mirrors are. `spec` is None for a
+    resource that could never be read.
     """
 
     name: str
@@ -57,7 +65,7 @@ class ExperimentStatus:
     candidates_ready: bool
     mirror_ready: bool
     candidates: tuple[CandidateStatus, ...]
-    mirror: MirrorStatus | None
+    mirrors: tuple[MirrorStatus, ...]
     spec: Experiment | None
     problems: tuple[Report, ...] = ()
 
@@ -108,8 +116,8 @@ def model_statuses(state: State) -> Iterator[ModelStatus]:
         yield ModelStatus(name, model.version, ready, now.origin(Kind.MODEL, name), model)
 
 
-def _ready(now: Admission, state: State, model: str) -> bool:
-    return any(usable(now, state.health, model, protocol) for protocol in names.PROTOCOLS)
+def _ready(now: Admission, state: State, backend: str) -> bool:
+    return any(usable(now, state.health, backend, protocol) for protocol in names.PROTOCOLS)
 
 
 def _running(
@@ -119,7 +127,13 @@ def _running(
     experiment: Experiment,
     about: tuple[Report, ...],
 ) -> ExperimentStatus:
-    effect = shares(experiment, lambda model: _ready(now, state, model))
+    serving = {each.name: defined(each, models, now.pass_through(Kind.CLUSTER)) for each in experiment.named}
+    unfit = misfits(experiment, models)
+
+    def ready(backend: str) -> bool:
+        return backend not in unfit and _ready(now, state, backend)
+
+    effect = shares(experiment, ready)
     total = sum(weight for _, weight in effect.weighted)
     share = {name: weight / total for name, weight in effect.weighted}
     candidates = tuple(
@@ -127,23 +141,21 @@ def _running(
             c.name,
             c.weight,
             share.get(c.name, 0.0),
-            _ready(now, state, c.name),
-            token(served_as(models[c.name], experiment.resource_type)) if c.name in models else "",
+            ready(c.backend),
+            token(served_as(found, experiment.resource_type)) if (found := serving[c.name]) else "",
+            c.cluster,
         )
         for c in experiment.candidates
     )
-    mirror = None
-    if experiment.mirror is not None:
-        copy = experiment.mirror
-        mirror = MirrorStatus(copy.name, copy.percent, _ready(now, state, copy.name))
-    known = _known(state, models, experiment)
+    mirrors = tuple(MirrorStatus(m.name, m.percent, ready(m.backend), m.cluster) for m in experiment.mirrors)
+    known = _known(state, {name: found for name, found in serving.items() if name not in unfit}, experiment)
     held = state.running.get((Kind.EXPERIMENT, experiment.name))
     missing = [c.name for c in candidates if not c.ready]
-    mirror_ready = mirror is None or mirror.ready
+    gone = [mirror.name for mirror in mirrors if not mirror.ready]
     runs_it = held is not None and held.resource == experiment
-    state_now, reason = _absent(state, experiment.name, runs_it) or _judge(effect, candidates, mirror, known, state)
-    if missing or not mirror_ready:
-        reason += _why(models, [*missing, *([] if mirror is None or mirror.ready else [mirror.name])])
+    state_now, reason = _absent(state, experiment.name, runs_it) or _judge(effect, candidates, gone, known, state)
+    if missing or gone:
+        reason += _why(serving, unfit, [each for each in experiment.named if each.name in {*missing, *gone}])
     return ExperimentStatus(
         experiment.name,
         state_now,
@@ -151,9 +163,9 @@ def _running(
         now.origin(Kind.EXPERIMENT, experiment.name),
         known and runs_it and state.envoy is Link.RUNS,
         not missing,
-        mirror_ready,
+        not gone,
         candidates,
-        mirror,
+        mirrors,
         experiment,
         about,
     )
@@ -171,8 +183,9 @@ def _absent(state: State, experiment: str, runs_it: bool) -> tuple[ExperimentSta
 
 
 def _judge(
-    effect: Shares, candidates: tuple[CandidateStatus, ...], mirror: MirrorStatus | None, known: bool, state: State
+    effect: Shares, candidates: tuple[CandidateStatus, ...], gone: list[str], known: bool, state: State
 ) -> tuple[ExperimentState, str]:
+    """`gone` are the mirrors that are not ready."""
     missing = [c.name for c in candidates if not c.ready]
     if effect.narrowed:
         ready = {c.name for c in candidates if c.ready}
@@ -184,34 +197,37 @@ def _judge(
         return ExperimentState.PENDING, f"waiting for Envoy to accept the routes{said}"
     if missing:
         return ExperimentState.DEGRADED, f"running without {_and(missing)}"
-    if mirror is not None and not mirror.ready:
-        return ExperimentState.DEGRADED, f"running without its mirror {mirror.name}"
+    if gone:
+        return ExperimentState.DEGRADED, f"running without its mirror{'s' if gone[1:] else ''} {_and(gone)}"
     return ExperimentState.ACTIVE, "all candidates ready"
 
 
-def _why(models: Mapping[str, Model], missing: list[str]) -> str:
-    undefined = [name for name in missing if name not in models]
-    down = [name for name in missing if name in models]
+def _why(serving: Mapping[str, Server | None], unfit: frozenset[str], missing: list[Candidate | Mirror]) -> str:
+    undefined = [each.cluster or each.name for each in missing if serving[each.name] is None]
+    others = [each.name for each in missing if each.name in unfit]
+    down = [each.name for each in missing if serving[each.name] is not None and each.name not in unfit]
     parts = []
+    if others:
+        parts.append(f"{_and(others)} {'speak' if others[1:] else 'speaks'} another API than the default")
     if undefined:
-        parts.append(f"no Model defines {_and(undefined)}")
+        parts.append(f"no {'Cluster' if missing[0].cluster else 'Model'} defines {_and(undefined)}")
     if down:
         parts.append(f"Envoy finds {_and(down)} not ready")
     return f" ({'; '.join(parts)})"
 
 
-def _known(state: State, models: Mapping[str, Model], experiment: Experiment) -> bool:
+def _known(state: State, serving: Mapping[str, Server | None], experiment: Experiment) -> bool:
     """Whether Envoy has a route for every candidate; what else changed may still be on its way."""
     wanted = {
         names.decided_route(experiment.name, candidate.name, protocol)
         for candidate in experiment.candidates
-        for protocol, speaks in _speaks(models.get(candidate.name))
+        for protocol, speaks in _speaks(serving.get(candidate.name))
         if speaks
     }
     return wanted <= state.decided
 
 
-def _speaks(model: Model | None) -> tuple[tuple[names.Protocol, bool], ...]:
+def _speaks(model: Server | None) -> tuple[tuple[names.Protocol, bool], ...]:
     if model is None:
         return ()
     return (("http", model.speaks_http), ("grpc", model.speaks_grpc))
@@ -220,7 +236,7 @@ def _speaks(model: Model | None) -> tuple[tuple[names.Protocol, bool], ...]:
 def _rejected(name: str, about: tuple[Report, ...]) -> ExperimentStatus:
     reason = "; ".join(str(problem) for report in about for problem in report.problems)
     return ExperimentStatus(
-        name, ExperimentState.REJECTED, reason, about[0].origin, False, False, False, (), None, None, about
+        name, ExperimentState.REJECTED, reason, about[0].origin, False, False, False, (), (), None, about
     )
 
 

@@ -15,8 +15,9 @@ from operator import attrgetter
 from typing import Final, TypeVar
 from typing import Protocol as Shape
 
-from extproc.control.outcomes import RevisionOutcomes, SplitOutcomes
+from extproc.control.outcomes import RevisionOutcomes, Role, SplitOutcomes
 from extproc.control.tallies import Tally
+from extproc.control.untouched import untouched
 from extproc.core.resources import Experiment
 from extproc.core.table import Outcome
 from extproc.names import Protocol
@@ -48,12 +49,19 @@ class Term:
     candidates: dict[str, Tally]
     mirrors: dict[str, Tally]
     strata: list[Stratum] = field(default_factory=list)
+    untouched: dict[Role, Tally] = field(default_factory=dict)
     changed: bool = False
 
     @classmethod
     def begun(cls, number: int | None, spec: Experiment, since: float) -> "Term":
         candidates, mirrors = ({named.name: Tally() for named in of} for of in (spec.candidates, spec.mirrors))
-        return cls(number, spec, since, candidates, mirrors)
+        return cls(number, spec, since, candidates, mirrors, untouched={role: Tally() for role in untouched(spec)})
+
+    def of(self, spec: Experiment) -> None:
+        """Its spec is known again."""
+        self.spec = spec
+        for role in untouched(spec):
+            self.untouched.setdefault(role, Tally())
 
     def stratum(self, shares: Mapping[str, float]) -> Stratum:
         """The stratum of these shares, made if it is new."""
@@ -80,11 +88,17 @@ class Term:
             {name: tally.frozen() for name, tally in self.candidates.items()},
             {name: tally.frozen() for name, tally in self.mirrors.items()},
             self.split(),
+            {role: tally.frozen() for role, tally in self.untouched.items()},
         )
 
-    def tally(self, name: str, *, mirror: bool) -> Tally | None:
-        """The tally of a candidate or a mirror; None where it is none."""
-        return (self.mirrors if mirror else self.candidates).get(name)
+    def tally(self, name: str, role: Role) -> Tally | None:
+        """The tally of a candidate or a mirror, or of what is left untouched; None where it is none."""
+        match role:
+            case Role.PRIMARY:
+                return self.candidates.get(name)
+            case Role.MIRROR:
+                return self.mirrors.get(name)
+        return self.untouched.get(role)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,9 +141,9 @@ class Terms:
             self.periods.append(Period(at, strata))
             del self.periods[:-PERIODS]
 
-    def term(self, start: float, candidate: str, *, mirror: bool) -> Term | None:
+    def term(self, start: float, candidate: str, role: Role) -> Term | None:
         """What a request counts for that started then; None when the candidate never was one."""
-        return next((term for term in _nearest(self.terms, start) if term.tally(candidate, mirror=mirror)), None)
+        return next((term for term in _nearest(self.terms, start) if term.tally(candidate, role)), None)
 
     def stratum(self, start: float, protocol: Protocol, candidate: str) -> Stratum | None:
         """The shares by which a request was drawn that started then; None when the candidate never had one."""

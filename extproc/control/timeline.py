@@ -5,11 +5,12 @@ some 50 MB; what is left out is the timeline of candidates beyond the first SERI
 """
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from extproc.control.histograms import quantile
+from extproc.control.outcomes import UNTOUCHED, Role
 
 STEP: Final = 5  # seconds
 STEPS: Final = 3600 // STEP
@@ -32,6 +33,34 @@ class Point:
 
 
 IDLE: Final = Point()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an experiment, which began `at` (Unix time): the points of each model in each of its roles."""
+
+    at: int
+    points: Sequence[tuple[str, Role, Point]]
+
+    @property
+    def candidates(self) -> Mapping[str, Point]:
+        return self._in(Role.PRIMARY)
+
+    @property
+    def mirrors(self) -> Mapping[str, Point]:
+        return self._in(Role.MIRROR)
+
+    @property
+    def untouched(self) -> Mapping[Role, Point]:
+        """By role; where another model has become the default in this step, what most of them were answered by."""
+        found: dict[Role, Point] = {}
+        for _, role, point in self.points:
+            if role in UNTOUCHED and point.requests >= found.get(role, IDLE).requests:
+                found[role] = point
+        return found
+
+    def _in(self, role: Role) -> Mapping[str, Point]:
+        return {name: point for name, of, point in self.points if of is role}
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,6 @@
 // Requests per second, from the counts of the last ten seconds. A count that falls (a new revision) starts anew.
 
-import { mirrors } from "./shares.js";
+import { CANDIDATE, everyone } from "./shares.js";
 
 const WINDOW = 10; // seconds
 const LEAST = 1.5; // seconds between two counts before there is a rate
@@ -24,9 +24,9 @@ export class Rates {
     for (const key of this.#seen.keys()) if (!current.has(key)) this.#seen.delete(key);
   }
 
-  /** Of one candidate, or with `role` "mirror" of a mirror; null while it is not known. */
-  of(one, candidate, role = "candidate") {
-    const points = this.#seen.get(key(one, role, candidate.name));
+  /** Of one candidate, or of another in its `role` (shares.js); null while it is not known. */
+  of(one, who, role = CANDIDATE) {
+    const points = this.#seen.get(key(one, role, who.name));
     if (!points || points.length < 2) return null;
     const [[from, before], [to, after]] = [points[0], points.at(-1)];
     return to - from < LEAST ? null : (after - before) / (to - from);
@@ -45,11 +45,8 @@ export class Rates {
 }
 
 function* counts(one) {
-  for (const candidate of one.candidates) {
-    if (Number.isFinite(candidate.requests)) yield [key(one, "candidate", candidate.name), candidate.requests];
-  }
-  for (const mirror of mirrors(one)) {
-    if (Number.isFinite(mirror.requests)) yield [key(one, "mirror", mirror.name), mirror.requests];
+  for (const { who, role } of everyone(one)) {
+    if (Number.isFinite(who.requests)) yield [key(one, role, who.name), who.requests];
   }
 }
 

@@ -1,5 +1,7 @@
 // A timeline's points as the columns that a chart draws: one list of times, and one of values for each candidate.
 
+import { CANDIDATE } from "./shares.js";
+
 const GAP = 1.5; // steps without a point, and nothing is known in between
 
 /** What the charts show: how it is called, how a step's numbers become a value, and whether nothing means 0. */
@@ -10,11 +12,11 @@ export const MEASURES = [
   { key: "errors", title: "Errors", value: (cell) => (cell?.requests ? (cell.errors ?? 0) / cell.requests : null) },
 ];
 
-/** `[times, …values of each candidate, …values of each mirror]`, of the last `minutes`. */
-export function columns({ points, step }, measure, names, copies, minutes) {
+/** `[times, …values of each of those who answer]` (shares.js), of the last `minutes`. */
+export function columns({ points, step }, measure, answerers, minutes) {
   const from = (points.length ? Date.parse(points.at(-1).at) / 1000 : 0) - minutes * 60;
   const times = [];
-  const values = [...names, ...copies].map(() => []);
+  const values = answerers.map(() => []);
   for (const point of points) {
     const at = Date.parse(point.at) / 1000;
     if (at < from) continue;
@@ -23,11 +25,12 @@ export function columns({ points, step }, measure, names, copies, minutes) {
       values.forEach((column) => column.push(null));
     }
     times.push(at);
-    const cells = [
-      ...names.map((name) => point.candidates?.[name]),
-      ...copies.map((name) => point.mirrors?.[name] ?? point.mirror),
-    ];
-    cells.forEach((cell, i) => values[i].push(measure.value(cell, step)));
+    answerers.forEach((answerer, i) => values[i].push(measure.value(cell(point, answerer), step)));
   }
   return [times, ...values];
+}
+
+function cell(point, { who: { name }, role }) {
+  if (role === CANDIDATE) return point.candidates?.[name];
+  return role === "mirror" ? (point.mirrors?.[name] ?? point.mirror) : point.untouched?.[role];
 }

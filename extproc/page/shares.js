@@ -9,6 +9,27 @@ export function colour(index) {
 
 export const MIRROR = "colour-mirror";
 
+export const UNTOUCHED = "colour-untouched";
+export const CANDIDATE = "candidate"; // the other roles: "mirror", and "holdout", "other_slot", "no_unit"
+const COPIES = "mirror";
+
+/** Everybody who answers for an experiment, in the order in which they are shown: who, in which role, in which colour. */
+export function everyone(one) {
+  return [
+    ...one.candidates.map((who, i) => ({ who, role: CANDIDATE, colour: colour(i) })),
+    // Requests that are left to the default: `name` says why.
+    ...(one.untouched ?? []).map(({ name, ...left }) => ({
+      who: { ...left, name: left.model }, role: name, colour: UNTOUCHED,
+    })),
+    ...mirrors(one).map((who) => ({ who, role: COPIES, colour: MIRROR })),
+  ];
+}
+
+/** What tells a role apart, in words; nothing for a candidate. */
+export function called(role) {
+  return role === CANDIDATE ? "" : role.replaceAll("_", " ");
+}
+
 /** The mirrors of an experiment, none, one or several. */
 export function mirrors(one) {
   return one.mirrors ?? (one.mirror ? [one.mirror] : []);

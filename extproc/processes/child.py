@@ -62,6 +62,15 @@ class Child:
             if young_deaths > 1:
                 await self._pause(min(PAUSE * 2 ** (young_deaths - 2), PAUSE_MAX))
 
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now; None between two."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    def replace(self) -> None:
+        """End the process that runs now at once; another is started."""
+        self._signal(signal.SIGKILL)
+
     def end(self) -> None:
         """Have it end by itself (SIGTERM), and start no other."""
         self._stopping.set()

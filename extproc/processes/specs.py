@@ -30,27 +30,31 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class ControlSpec(Spec):
-    """What the control process is told: where Envoy finds the workers, and two sorts of open file descriptors.
+    """What the control process is told: where Envoy finds the workers, and three sorts of open file descriptors.
 
     `feed` is a listening Unix socket, to which the workers connect. `counters` are the workers', in their order.
+    `leaving` is a pipe that is at its end as soon as all of extproc is to end, while Envoy still drains.
     """
 
     workers: tuple[Address, ...]
     feed: int
     counters: tuple[int, ...]
+    leaving: int
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec(Spec):
     """What worker `number` is told: where it listens, where the table comes from, and where it counts.
 
-    `counters` is an open file descriptor of SIZE bytes (telemetry.decisions).
+    `counters` (telemetry.decisions) and `pulse` (processes.pulse) are open file descriptors of memory, each of its
+    module's SIZE.
     """
 
     number: int
     address: Address
     feed: Path
     counters: int
+    pulse: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The parent of all: starts the control process, the workers and the embedded Envoy, and ends them in the right order.
 
-Must stay true: whoever dies is started again and the others go on; what says that it can't do what it is asked ends
-everything, with its reason; and Envoy leaves first, while there is still someone to decide for it.
+Must stay true: whoever dies is started again and the others go on, and a worker that hangs is made to die; what says
+that it can't do what it is asked ends everything, with its reason; and Envoy leaves first, while there is still someone
+to decide for it.
 """
 
 import asyncio
@@ -17,7 +18,9 @@ from typing import Any, Final
 
 from extproc.core.resources import Endpoint
 from extproc.errors import ExtprocError
+from extproc.processes import pulse
 from extproc.processes.child import Child
+from extproc.processes.pulse import Pulse
 from extproc.processes.runtime import NAME_MAX, PATH_MAX, runtime_directory
 from extproc.processes.specs import ControlSpec, Logs, WorkerSpec
 from extproc.server.envoy import EnvoyOptions, EnvoyProcess, find_envoy
@@ -41,6 +44,8 @@ class Supervisor:
         self._say = say
         self._envoy: EnvoyProcess | None = None
         self._children: list[Child] = []
+        self._pulses: list[Pulse] = []  # of the workers, in their order
+        self._stays = ExitStack()  # closed when we begin to leave
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain. Raises ExtprocError when it can't start or go on."""
@@ -52,6 +57,10 @@ class Supervisor:
             self._prepare(stack)
             running = [asyncio.create_task(child.run()) for child in self._children]
             watching = [asyncio.create_task(stop.wait()), asyncio.create_task(self._serve())]
+            watching += [
+                asyncio.create_task(_replaced(worker, its))
+                for worker, its in zip(self._children[1:], self._pulses, strict=True)
+            ]
             try:
                 done, _ = await asyncio.wait([*running, *watching], return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -76,24 +85,31 @@ class Supervisor:
         feed = stack.enter_context(socket.socket(socket.AF_UNIX))
         feed.bind(str(directory / "table.sock"))
         feed.listen(BACKLOG)
-        counters = [_memory(stack, f"extproc-counters-{number}") for number in range(settings.workers)]
+        counters = [_memory(stack, f"extproc-counters-{number}", SIZE) for number in range(settings.workers)]
+        beats = [_memory(stack, f"extproc-pulse-{number}", pulse.SIZE) for number in range(settings.workers)]
+        self._pulses = [Pulse(memory) for memory in beats]
+        leaving, staying = os.pipe()
+        stack.callback(os.close, leaving)
+        stack.enter_context(self._stays).callback(os.close, staying)
         listening = _addresses(settings, directory, taken)
         dialled = tuple(_dialled(address, settings.dialled_host) for address in listening)
         parent = os.getpid()
 
         def control() -> ControlSpec:
-            return ControlSpec("control", parent, self._settings, self._logs, dialled, feed.fileno(), tuple(counters))
+            return ControlSpec(
+                "control", parent, self._settings, self._logs, dialled, feed.fileno(), tuple(counters), leaving
+            )
 
         def worker(number: int) -> Callable[[], WorkerSpec]:
             name, path = f"worker-{number}", directory / "table.sock"
             return lambda: WorkerSpec(
-                name, parent, settings, self._logs, number, listening[number], path, counters[number]
+                name, parent, settings, self._logs, number, listening[number], path, counters[number], beats[number]
             )
 
         self._children = [
-            Child("extproc.app", control, (feed.fileno(), *counters), vital=True),
+            Child("extproc.app", control, (feed.fileno(), *counters, leaving), vital=True),
             *(
-                Child("extproc.processes.worker", worker(number), (counters[number],), vital=False)
+                Child("extproc.processes.worker", worker(number), (counters[number], beats[number]), vital=False)
                 for number in range(settings.workers)
             ),
         ]
@@ -122,6 +138,7 @@ class Supervisor:
     async def _leave(self, running: Sequence[asyncio.Task[Any]], watching: Sequence[asyncio.Task[Any]]) -> None:
         if all(child.ready.done() for child in self._children):
             log.info("draining")
+        self._stays.close()  # who asks the control process whether to send requests here is told no from now on
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
@@ -167,11 +184,19 @@ def _dialled(address: Address, host: str) -> Address:
     return replace(address, host=host) if isinstance(address, Endpoint) else address
 
 
-def _memory(stack: ExitStack, name: str) -> int:
+async def _replaced(worker: Child, its: Pulse) -> None:
+    """Watch over a worker until cancelled."""
+    while True:
+        await its.stops(lambda: worker.pid)
+        log.warning("%s hangs, and is killed", worker.name)
+        worker.replace()
+
+
+def _memory(stack: ExitStack, name: str, size: int) -> int:
     """Memory that lives as long as anybody has it open, as a file descriptor."""
     descriptor = os.memfd_create(name)
     stack.callback(os.close, descriptor)
-    os.ftruncate(descriptor, SIZE)  # memory is used only where something counts
+    os.ftruncate(descriptor, size)  # memory is used only where something counts
     return descriptor
 
 

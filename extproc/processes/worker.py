@@ -9,22 +9,22 @@ import mmap
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from extproc.core.resources import Endpoint
+from extproc.processes import interpreter
 from extproc.processes.entry import Say, run, until_stopped
+from extproc.processes.own_traces import own_traces
+from extproc.processes.pulse import Pulse
 from extproc.processes.specs import Report, WorkerSpec
 from extproc.server.ext_proc import ExtProc
 from extproc.server.health import Health
 from extproc.server.table_subscriber import TableSubscriber
-from extproc.settings import Tracing, Transport
+from extproc.settings import Transport
 from extproc.telemetry.decision_log import logged
 from extproc.telemetry.decisions import Meter
 from extproc.wire.ext_proc import Published
 from extproc.xds.world import Address
-
-if TYPE_CHECKING:
-    from extproc.telemetry.traces import Traces
 
 FLAG: Final = "--worker-port"
 GRACE: Final = 5.0  # seconds that open streams get to end
@@ -33,17 +33,25 @@ GRACE: Final = 5.0  # seconds that open streams get to end
 async def work(spec: WorkerSpec, say: Say) -> None:
     """Decide until SIGTERM, then drain. Raises ExtprocError when it can't listen."""
     async with AsyncExitStack() as stack:
+        stack.callback(asyncio.create_task(Pulse(spec.pulse).beat()).cancel)  # to the end: who drains does not hang
         meter = Meter(memoryview(mmap.mmap(spec.counters, 0)))
-        traces = _traces(spec.settings.tracing, meter) if spec.settings.tracing else None
+        traces = own_traces(spec.settings.tracing, meter)
         if traces:
             stack.push_async_callback(asyncio.to_thread, traces.close)
         exchange = ExtProc(meter=logged(meter), begin=traces.begin if traces else None)
         health = Health()
         health.set_serving(False)
 
+        decides = False
+
         def swap(published: Published) -> None:
+            nonlocal decides
             exchange.publish(published)
-            health.set_serving(True)
+            if not decides:
+                decides = True
+                # Else requests would wait, now and then, while the garbage collector looks through the whole table.
+                interpreter.settled()
+                health.set_serving(True)
 
         server = await LISTEN[spec.settings.transport](spec.address, exchange, health)
         if isinstance(spec.address, Path):
@@ -83,12 +91,6 @@ LISTEN: Final[Mapping[Transport, Callable[[Address, ExtProc, Health], Awaitable[
     "lean": _lean,
     "grpc": _grpc,
 }
-
-
-def _traces(tracing: Tracing, meter: Meter) -> "Traces":
-    from extproc.telemetry.traces import Traces  # who wants no traces does not load OpenTelemetry
-
-    return Traces(tracing, meter.lost_spans)
 
 
 if __name__ == "__main__":

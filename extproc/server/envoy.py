@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from extproc.errors import EnvoyFailed, EnvoyMissing
+from extproc.server.draining import leave
 
 log: Final = logging.getLogger(__name__)
 envoy_log: Final = logging.getLogger("envoy")
@@ -29,8 +30,7 @@ envoy_log: Final = logging.getLogger("envoy")
 YOUNG: Final = 5.0  # seconds; an Envoy that dies younger than this counts as one that can't start
 ATTEMPTS: Final = 3  # young deaths in a row before giving up
 BACK_OFF: Final = 0.5  # seconds before the attempt after a young death, doubled for each further one
-DRAIN: Final = 5.0  # seconds that requests under way get to end
-LAST_LOG: Final = 1.0  # seconds that the access log gets after them; Envoy sends it four times a second
+DRAIN: Final = 5.0  # seconds that clients get to go elsewhere, and then requests under way to end
 REMEMBERED: Final = 20  # lines of log that an error shows
 LINE_MAX: Final = 64 * 1024  # bytes of one line of log; what is longer is cut into several
 
@@ -124,7 +124,7 @@ class EnvoyProcess:
         if process is None:
             return
         if process.returncode is None:
-            await self._drain()
+            await leave(self._ask, DRAIN)
             with suppress(ProcessLookupError):
                 process.terminate()
             try:
@@ -146,10 +146,11 @@ class EnvoyProcess:
             *("--log-format", "%l %n %v", "--log-level", "info"),
             # While extproc is away Envoy would warn of each request that it decides by itself.
             # And of a resource that it refuses it would print everything, private keys included; what is wrong with it
-            # comes over ADS as well.
-            *("--component-log-level", "ext_proc:error,config:error"),
+            # comes over ADS as well, and so does what `upstream` says of listeners. `misc` says of each route with
+            # units, at each update, that what it uses is work in progress.
+            *("--component-log-level", "ext_proc:error,config:error,upstream:error,misc:error"),
             # Draining tells every client at once, not some of them over ten minutes.
-            *("--drain-strategy", "immediate", "--drain-time-s", str(int(DRAIN))),
+            *("--drain-strategy", "immediate"),
             *(("--concurrency", str(self.options.concurrency)) if self.options.concurrency else ()),
         ]
         self._process = await asyncio.create_subprocess_exec(
@@ -200,32 +201,6 @@ class EnvoyProcess:
         while await self._ask("GET", "/ready") != "LIVE":  # noqa: ASYNC110 - another process can't set an Event
             await asyncio.sleep(0.05)
         self.ready()
-
-    async def _drain(self) -> None:
-        """Close the listeners, tell clients to go elsewhere, and wait for the requests under way."""
-        await self._ask("POST", "/healthcheck/fail")
-        await self._ask("POST", "/drain_listeners?graceful&skip_exit")
-        deadline = time.monotonic() + DRAIN
-        while time.monotonic() < deadline:
-            active = await self._ask("GET", "/stats?filter=^http.inference.downstream_rq_active$")
-            # None: it is gone. Empty: it has no such number before the inference port is open.
-            if not active or active.endswith(": 0"):
-                break
-            await asyncio.sleep(0.05)
-        else:
-            log.warning("requests are still under way after %s s", DRAIN)
-        await self._empty_log()
-
-    async def _empty_log(self) -> None:
-        """Wait until the access log is sent: Envoy takes what it has not sent with it (tried with 1.40)."""
-        deadline = time.monotonic() + LAST_LOG
-        while time.monotonic() < deadline:
-            told = await self._ask(
-                "GET", "/stats?filter=^access_logs.grpc_access_log.(logs_written|grpc_entries_flushed)$"
-            )
-            if len({line.rpartition(" ")[2] for line in (told or "").splitlines()}) < 2:
-                return
-            await asyncio.sleep(0.05)
 
     async def _ask(self, method: str, path: str) -> str | None:
         """The admin's answer, None when there is none."""

@@ -87,7 +87,7 @@ class OutcomeKeeper:
                 if not terms or terms[-1].number != revision.number:
                     # It has had no requests yet, or none that were written.
                     terms.append(Term.begun(revision.number, revision.spec, revision.at.timestamp()))
-                terms[-1].spec = revision.spec
+                terms[-1].of(revision.spec)
             self.outcomes.restore(name, terms)
 
     def _follow(self) -> None:

@@ -6,7 +6,7 @@ can't be probed from here (a user's own cluster, a model without checks) counts 
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import aiohttp
@@ -23,10 +23,19 @@ Target = tuple[str, Model]  # a cluster's name, and the model whose endpoints it
 
 
 class ProbeWatch:
-    """Probes every endpoint of `models()`, calling `changed` with each view that differs from the last."""
+    """Probes every endpoint of `models()`, calling `changed` with each view that differs from the last.
 
-    def __init__(self, models: Models, changed: Callable[[HealthView | None], None]) -> None:
+    `clusters()` are those of the user's own, which experiments may name without a model.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        changed: Callable[[HealthView | None], None],
+        clusters: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._models = models
+        self._own = clusters
         self._changed = changed
         self._due: dict[str, float] = {}
         self._clusters: dict[str, bool] = {}
@@ -72,7 +81,7 @@ class ProbeWatch:
         """Pass the view on once every cluster was probed: until then it says too little."""
         if self._clusters.keys() != targets.keys():
             return
-        view = HealthView(dict(self._clusters))
+        view = HealthView({**dict.fromkeys(self._own(), True), **self._clusters})
         if view != self._told:
             self._told = view
             self._changed(view)

@@ -52,6 +52,52 @@ def test_a_status_shows_state_conditions_shares_and_events() -> None:
     ]
 
 
+def test_clusters_are_shown_by_what_the_experiment_calls_them_and_the_match_as_it_was_written() -> None:
+    candidates = [
+        {"name": "v1", "cluster": "v1", "weight": 1, "share": 0.5, "ready": True, "route": ":v1.cluster:"},
+        {"name": "next", "cluster": "x|v2", "weight": 1, "share": 0.5, "ready": True, "route": ":next.cluster:"},
+    ]
+    spec = an_experiment(
+        default=None,
+        candidates=[{"cluster": "v1", "weight": 1}, {"name": "next", "cluster": "x|v2", "weight": 1}],
+        mirror={"cluster": "v3", "percent": 1},
+        match={"prefix": "/shop"},
+    )
+    mirror = {"name": "v3", "cluster": "v3", "percent": 1, "ready": True}
+    assert status(candidates=candidates, spec=spec, mirror=mirror, events=[])[3:] == [
+        "default       none: what matches is split",
+        "next cluster  x|v2",
+        'match         {"prefix": "/shop"}',
+        "conditions    accepted by Envoy, candidates ready, mirror not ready",
+        "",
+        "CANDIDATE    WEIGHT  SHARE                        READY  ROUTE",
+        "v1           1       ██████████░░░░░░░░░░   50 %  yes    :v1.cluster:",
+        "next         1       ██████████░░░░░░░░░░   50 %  yes    :next.cluster:",
+        "v3 (mirror)  -       █░░░░░░░░░░░░░░░░░░░    1 %  yes    -",
+    ]
+
+
+def test_mirrors_and_what_is_left_to_the_default_have_a_line_each() -> None:
+    mirrors = [
+        {"name": "iris3", "percent": 12.5, "ready": True, "requests": 120},
+        {"name": "iris4", "percent": 1, "ready": False, "requests": 9},
+    ]
+    left = [
+        {"name": "holdout", "model": "iris", "percent": 5, "requests": 60},
+        {"name": "other_slot", "model": "iris", "percent": 20, "requests": 999},
+        {"name": "no_unit", "model": "iris", "percent": None, "requests": 0},
+    ]
+    lines = status(mirror=mirrors[0], mirrors=mirrors, untouched=left)
+    assert lines[5] == "conditions  accepted by Envoy, candidates ready, not all mirrors ready"
+    assert lines[10:15] == [
+        "iris (holdout)     -       █░░░░░░░░░░░░░░░░    5 %  -      -          60",
+        "iris (other slot)  -       ███░░░░░░░░░░░░░░   20 %  -      -          999",
+        "iris (no unit)     -       -                         -      -          0",
+        "iris3 (mirror)     -       ██░░░░░░░░░░░░░░░ 12.5 %  yes    -          120",
+        "iris4 (mirror)     -       █░░░░░░░░░░░░░░░░    1 %  no     -          9",
+    ]
+
+
 def test_nothing_is_asked_of_what_does_not_run() -> None:
     conditions = {"accepted": False, "candidatesReady": False, "mirrorReady": False}
     lines = status(state="STOPPED", reason="stopped by ada", conditions=conditions, candidates=[], mirror=None)

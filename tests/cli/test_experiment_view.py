@@ -13,15 +13,17 @@ from extproc.cli.experiment_view import (
     MirrorView,
     RefusedView,
     SpecView,
+    UntouchedView,
     listed,
     revisions,
 )
 from extproc.errors import Problem
 from tests.cli.documents import a_document, a_history, a_list, broken
+from tests.wire.given import an_experiment
 
 
 def test_an_experiment() -> None:
-    spec = SpecView("iris", {"iris": 70, "iris2": 30}, ("iris3", 12.5), {"timeout": "1.5s"})
+    spec = SpecView("iris", {"iris": 70, "iris2": 30}, (("iris3", 12.5),), {"timeout": "1.5s"})
     assert ExperimentView.of(a_document()) == ExperimentView(
         name="iris-ab",
         state="ACTIVE",
@@ -33,11 +35,23 @@ def test_an_experiment() -> None:
             CandidateView("iris", 70, 0.7, True, ":iris_1:", 1234),
             CandidateView("iris2", 30, 0.3, False, ":iris2_2:", 567),
         ),
-        mirror=MirrorView("iris3", 12.5, False, 120),
+        mirrors=(MirrorView("iris3", 12.5, False, 120),),
         problems=(),
         events=(EventView("2025-03-01T12:00:00.000Z", "created", "iris 70, iris2 30"),),
         spec=spec,
     )
+
+
+def test_several_mirrors_and_what_is_left_to_the_default() -> None:
+    several = [{"name": "m", "percent": 1}, {"name": "n", "percent": 2.5, "ready": True, "requests": 7}]
+    left = [{"name": "holdout", "model": "iris", "percent": 5, "requests": 3}, {"name": "no_unit", "model": "iris"}]
+    shown = ExperimentView.of(
+        a_document(mirror=several[0], mirrors=several, untouched=left, spec=an_experiment(mirrors=several))
+    )
+    assert shown.mirrors == (MirrorView("m", 1, None, None), MirrorView("n", 2.5, True, 7))
+    assert shown.untouched == (UntouchedView("holdout", "iris", 5, 3), UntouchedView("no_unit", "iris", None, None))
+    assert shown.spec is not None
+    assert shown.spec.mirrors == (("m", 1), ("n", 2.5))
 
 
 def test_what_could_never_be_read_and_what_an_older_extproc_does_not_say() -> None:

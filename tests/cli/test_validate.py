@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from extproc.cli.validate import validate
+from extproc.core.resources import Kind
 from tests.wire.given import CLUSTER, a_manifest, a_model, an_experiment
 
 
@@ -140,6 +141,15 @@ def test_envoys_own_resources_are_judged_as_deep_as_their_types_go(tmp_path: Pat
     assert result.exit_code == 1
     assert ": Cluster c: connect_timeuot: " in result.output.splitlines()[0]
     assert result.output.splitlines()[1:] == ["2 clusters: 1 problem"]
+
+
+def test_an_http_filter_is_one_of_them(tmp_path: Path) -> None:
+    lua = {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"}
+    good = {"@type": Kind.FILTER.value, "name": "mine", "typed_config": lua}
+    result = run(written(tmp_path / "f.json", good))
+    assert (result.exit_code, result.output) == (0, "1 HTTP filter: valid\n")
+    result = run(written(tmp_path / "f.json", good, {**good, "name": "envoy.filters.http.router"}))
+    assert ": HttpFilter envoy.filters.http.router: name: " in result.output
 
 
 def test_a_line_is_one_line_whatever_the_file_holds(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from extproc.core.matches import Match
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import (
     Candidate,
@@ -26,6 +27,7 @@ MODELS: Final = ("m0", "m1", "m2", "m3")
 EXPERIMENTS: Final = ("e0", "e1", "e2")
 CLUSTERS: Final = ("own", "m0")  # the second clashes with a model's
 AT: Final = (Endpoint("127.0.0.1", 8081),)
+UNTAKEN: Final = "/untaken"
 BROKEN: Final = (Problem("candidates", "is empty"),)
 
 _models: Final = st.one_of(
@@ -50,7 +52,31 @@ def _experiments(draw: st.DrawFn) -> Experiment:
         when_unavailable=when,
         stickiness=Stickiness(UnitSource.HEADER, "x-user") if layer else None,
         layer=layer,
+        match=draw(_matches),
     )
+
+
+_matches: Final = st.sampled_from(
+    [None, None, Match.of({"prefix": "/a"}), Match.of({"prefix": "/b"}), Match.of({"prefix": UNTAKEN})]
+)
+
+
+@st.composite
+def _between_clusters(draw: st.DrawFn) -> Experiment:
+    clusters = draw(st.lists(st.sampled_from(CLUSTERS), min_size=1, unique=True))
+    return Experiment(
+        draw(st.sampled_from(EXPERIMENTS)),
+        tuple(Candidate("", 1, cluster) for cluster in clusters),
+        draw(st.sampled_from(["", clusters[0]])),
+        when_unavailable=draw(st.sampled_from([WhenUnavailable.AVAILABLE_CANDIDATES, WhenUnavailable.REJECT])),
+        match=draw(_matches) or Match.of({}),
+    )
+
+
+def objections(resource: PassThrough | Experiment) -> tuple[Problem, ...]:
+    """A judge for what is offered here."""
+    match = resource.match if isinstance(resource, Experiment) else None
+    return (Problem("match.prefix", "is not taken"),) if match and UNTAKEN in match.text else ()
 
 
 _clusters: Final = st.builds(
@@ -58,7 +84,7 @@ _clusters: Final = st.builds(
     st.sampled_from(CLUSTERS),
     st.sampled_from(["STATIC", "ORIGINAL_DST"]),
 )
-resources: Final = st.one_of(_models, _experiments(), _experiments(), _clusters)
+resources: Final = st.one_of(_models, _experiments(), _experiments(), _between_clusters(), _clusters)
 
 
 @st.composite

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.control.accumulator import Outcomes
-from extproc.control.outcomes import FALLBACK, MIRRORED, CandidateOutcomes, Counted
+from extproc.control.outcomes import FALLBACK, MIRRORED, CandidateOutcomes, Counted, Role
 from extproc.control.terms import Shares
 from extproc.control.timeline import SERIES, STEP
 from extproc.core.resources import Candidate, Experiment, Mirror
+from extproc.core.units import Layer, OnMissing, Stickiness, UnitSource
 from extproc.wire.access_log import Entry
 
 AB = Experiment("ab", (Candidate("a", 3), Candidate("b", 1)), mirror=Mirror("m", 1_000_000))
@@ -66,6 +67,61 @@ def test_each_request_is_in_its_class(outcomes: Outcomes) -> None:
     assert current.split.observed == {"a": 6, "b": 3}
     assert current.split.expected == {"a": 6.75, "b": 2.25}
     assert outcomes.unattributed == 0
+
+
+LEFT = replace(
+    AB,
+    default="a",
+    holdout=100_000,
+    stickiness=Stickiness(UnitSource.HEADER, "x-user", on_missing=OnMissing.DEFAULT),
+    layer=Layer("l", 0, 799),
+)
+
+
+def test_what_is_left_to_the_default_is_counted_apart_and_never_part_of_the_split() -> None:
+    outcomes = Outcomes()
+    outcomes.in_force(1, LEFT, SHARES, NOW - 100)
+    outcomes.account(
+        [
+            *[entry("ab/a")] * 3,
+            *[entry("ab/.default", "holdout")] * 4,
+            entry("ab/.default/grpc", "holdout", 503),
+            entry("ab/.holdout/fallback"),
+            entry("ab/.default", "other_slot"),
+            *[entry("ab/.other_slot/fallback")] * 2,
+            entry("ab/.no_unit/fallback"),
+        ]
+    )
+    current = outcomes.current("ab")
+    assert current is not None
+    assert {role: left.by_outcome for role, left in current.untouched.items()} == {
+        Role.HOLDOUT: {"holdout": 5, FALLBACK: 1},
+        Role.OTHER_SLOT: {"other_slot": 1, FALLBACK: 2},
+        Role.NO_UNIT: {FALLBACK: 1},
+    }
+    assert current.untouched[Role.HOLDOUT].errors == 1
+    assert current.candidates["a"].requests == 3
+    assert current.split.observed == {"a": 3, "b": 0}
+    assert outcomes.totals()[Counted("ab", "a", Role.HOLDOUT)].by_code == {"2xx": 5, "5xx": 1}
+    assert outcomes.timeline("ab", NOW + 60)[0].untouched[Role.OTHER_SLOT].requests == 3
+    assert outcomes.unattributed == 0
+
+
+def test_what_says_not_why_it_was_left_to_the_default_is_counted_for_nobody() -> None:
+    outcomes = Outcomes()
+    outcomes.in_force(1, replace(LEFT, layer=None), SHARES, NOW - 100)
+    outcomes.account([entry("ab/.default"), entry("ab/.default", "weighted"), entry("ab/.default", "other_slot")])
+    assert outcomes.unattributed == 3
+
+
+def test_another_default_answers_for_what_is_left_from_then_on() -> None:
+    outcomes = Outcomes()
+    outcomes.in_force(1, LEFT, SHARES, NOW - 100)
+    outcomes.account([entry("ab/.default", "holdout")])
+    outcomes.in_force(2, replace(LEFT, default="b"), SHARES, NOW + 10)
+    outcomes.account([entry("ab/.default", "holdout", at=NOW + 20)])
+    assert {by.candidate for by in outcomes.totals() if by.role is Role.HOLDOUT} == {"a", "b"}
+    assert [each.untouched[Role.HOLDOUT].requests for each in outcomes.revisions("ab")] == [1, 1]
 
 
 def test_times_and_bytes_add_up(outcomes: Outcomes) -> None:
@@ -161,9 +217,9 @@ def test_totals_outlast_revisions_and_go_with_the_experiment(outcomes: Outcomes)
     for number in range(2, 40):
         outcomes.in_force(number, AB, SHARES, NOW + number)
     totals = outcomes.totals()
-    assert set(totals) == {Counted("ab", "a"), Counted("ab", "m", mirror=True)}
+    assert set(totals) == {Counted("ab", "a"), Counted("ab", "m", Role.MIRROR)}
     assert totals[Counted("ab", "a")].by_code == {"2xx": 1}
-    assert totals[Counted("ab", "m", mirror=True)].by_code == {"5xx": 1}
+    assert totals[Counted("ab", "m", Role.MIRROR)].by_code == {"5xx": 1}
     (exemplar,) = totals[Counted("ab", "a")].exemplars.values()
     assert (exemplar.trace, exemplar.seconds, exemplar.at) == (trace, 0.010, NOW + 0.010)
     outcomes.drop("ab")
@@ -175,11 +231,12 @@ def test_totals_outlast_revisions_and_go_with_the_experiment(outcomes: Outcomes)
 def test_the_timeline_has_a_point_for_every_candidate_with_requests(outcomes: Outcomes) -> None:
     outcomes.account([entry(), entry("ab/b", status=500), entry("ab/m/mirror"), entry(at=NOW + 2 * STEP)])
     steps = outcomes.timeline("ab", NOW + 4 * STEP)
-    assert [int(at - NOW) for at, _, _ in steps] == [0, 5, 10, 15][: len(steps)]
-    _, first, mirrors = steps[0]
-    assert {name: (point.requests, point.errors) for name, point in first.items()} == {"a": (1, 0), "b": (1, 1)}
-    assert mirrors["m"].requests == 1
-    assert [at["a"].requests for _, at, _ in steps] == [1, 0, 1]
+    assert [int(step.at - NOW) for step in steps] == [0, 5, 10, 15][: len(steps)]
+    first = steps[0]
+    found = {name: (point.requests, point.errors) for name, point in first.candidates.items()}
+    assert found == {"a": (1, 0), "b": (1, 1)}
+    assert first.mirrors["m"].requests == 1
+    assert [step.candidates["a"].requests for step in steps] == [1, 0, 1]
     assert outcomes.timeline("nobody", NOW) == []
 
 

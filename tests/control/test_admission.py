@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from extproc.control.admission import NOTHING, Admission, Report, admit, waits
+from extproc.core.matches import Match
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Candidate, Endpoint, Experiment, Kind, Mirror, Model, PassThrough, Resource, kind_of
 from extproc.core.units import Layer, Stickiness, UnitSource
@@ -229,3 +230,39 @@ def test_what_is_not_defined_yet_is_a_warning_with_its_path() -> None:
     warnings = {report.name: [p.path for p in report.problems] for report in waits(admission)}
     assert warnings == {"x": ["candidates[1].name", "mirror.name"], "iris": ["cluster", "grpc_cluster"]}
     assert admission.reports == ()
+
+
+def shop(name: str, default: str = "", match: str = "/shop", mirror: str = "") -> Experiment:
+    """An experiment between clusters."""
+    copied = Mirror("", 1, mirror) if mirror else None
+    candidates = (Candidate("", 1, "v1"), Candidate("second", 1, "v2"))
+    return Experiment(name, candidates, default, copied, match=Match.of({"prefix": match}))
+
+
+def test_clusters_are_no_endpoints_that_two_could_want() -> None:
+    resources = [replace(experiment("v1", "v1"), name="v"), shop("y", "v1"), experiment("x", "iris"), shop("z", "v1")]
+    admission = admit(NOTHING, [valid("a", *resources)])
+    assert admission.reports == ()
+    assert running(admission).keys() == {"x", "y", "z", "v"}
+
+
+def test_a_match_that_envoy_would_not_take_keeps_the_last_good_version() -> None:
+    def judge(resource: PassThrough | Experiment) -> list[Problem]:
+        bad = isinstance(resource, Experiment) and resource.match == Match.of({"prefix": "bad"})
+        return [Problem("match.prefix", "is bad")] if bad else []
+
+    first = admit(NOTHING, [valid("a", shop("x"), shop("y"))], judge)
+    after = admit(first, [valid("a", shop("x", match="bad"), shop("y", match="/other"))], judge)
+    assert running(after) == {"x": shop("x"), "y": shop("y", match="/other")}
+    assert (only(after).name, only(after).kept, [p.path for p in only(after).problems]) == ("x", True, ["match.prefix"])
+
+
+def test_clusters_that_are_not_defined_are_waited_for_by_their_own_names() -> None:
+    v1 = PassThrough(Kind.CLUSTER, "v1", {"name": "v1"})
+    admission = admit(NOTHING, [valid("a", shop("x", mirror="v3"), v1, model("second"), model("v3"))])
+    (report,) = waits(admission)
+    assert [(p.path, "Cluster resource" in p.message) for p in report.problems] == [
+        ("candidates[1].cluster", True),
+        ("mirror.cluster", True),
+    ]
+    assert "'v2'" in report.problems[0].message

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from unittest.mock import patch as patched
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.control.derived import Derived
@@ -13,16 +13,16 @@ from extproc.control.readmission import readmit
 from extproc.control.state import State, accepted, admitted, connected, healthy, refused
 from extproc.control.status import ExperimentStatus, status, statuses
 from extproc.core.offers import Document
-from extproc.core.resources import Candidate, Experiment
+from extproc.core.resources import Candidate, Experiment, Kind, PassThrough, Resource
 from extproc.core.table import EMPTY
 from extproc.names import decided_route
 from extproc.wire.ext_proc import Published
 from extproc.xds.snapshot import CLUSTER, ROUTES
-from tests.control.changing import EXPERIMENTS, MODELS, documents
-from tests.control.test_admission import model, valid
+from tests.control.changing import CLUSTERS, EXPERIMENTS, MODELS, documents, objections
+from tests.control.test_admission import model, shop, valid
 
 EVENTS = ["offer", "offer", "offer", "healthy", "unknown", "accepted", "refused", "recorded", "connected"]
-LABELS = [decided_route(e, m, p) for e in EXPERIMENTS for m in MODELS for p in ("http", "grpc")]
+LABELS = [decided_route(e, m, p) for e in EXPERIMENTS for m in {*MODELS, *CLUSTERS} for p in ("http", "grpc")]
 
 
 @st.composite
@@ -37,7 +37,7 @@ def _after(draw: st.DrawFn, state: State, before: tuple[Document, ...]) -> tuple
     match draw(st.sampled_from(EVENTS)):
         case "offer":
             offered = draw(documents(before))
-            return admitted(state, readmit(state.admission, before, offered)), offered
+            return admitted(state, readmit(state.admission, before, offered, objections)), offered
         case "healthy":
             return healthy(state, draw(_health())), before
         case "unknown":
@@ -53,6 +53,7 @@ def _after(draw: st.DrawFn, state: State, before: tuple[Document, ...]) -> tuple
     return connected(state, draw(st.booleans())), before
 
 
+@settings(deadline=None)  # the machine of a test may be busy
 @given(st.data())
 def test_whatever_happens_they_are_those_of_the_state(data: st.DataObject) -> None:
     followed, state, before, published = Derived(), State(), tuple[Document, ...](), Published()
@@ -106,3 +107,21 @@ EMPTY_PATCH = Derived().follow(State())
 def test_nothing_follows_from_nothing() -> None:
     assert (EMPTY_PATCH.set, EMPTY_PATCH.removed) == ({}, ())
     assert EMPTY.patched(EMPTY_PATCH) == EMPTY
+
+
+def test_an_experiment_follows_its_clusters() -> None:
+    def offer(state: State, *resources: Resource) -> State:
+        return admitted(state, readmit(state.admission, (), (valid("a", shop("x"), *resources),)))
+
+    def shares(state: State) -> list[float]:
+        followed.follow(state)
+        followed.tell()
+        assert followed.statuses == {one.name: one for one in statuses(state)}
+        return [candidate.share for candidate in followed.statuses["x"].candidates]
+
+    v1, v2 = (PassThrough(Kind.CLUSTER, name, {"name": name}) for name in ("v1", "v2"))
+    followed = Derived()
+    assert shares(state := offer(State(), v1)) == [1.0, 0.0]
+    assert shares(state := offer(state, v1, v2)) == [0.5, 0.5]
+    assert shares(state := healthy(state, HealthView({"v1": True, "v2": True}))) == [0.5, 0.5]
+    assert shares(healthy(state, HealthView({"v1": False, "v2": True}))) == [0.0, 1.0]

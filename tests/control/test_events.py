@@ -18,7 +18,7 @@ UP = ExperimentStatus(
     candidates_ready=True,
     mirror_ready=True,
     candidates=(CandidateStatus("iris", 1, 0.25, True, ":iris_1:"), CandidateStatus("iris2", 3, 0.75, True, "")),
-    mirror=MirrorStatus("iris3", 20, True),
+    mirrors=(MirrorStatus("iris3", 20, True),),
     spec=SPEC,
 )
 NEW = replace(UP, state=ExperimentState.PENDING, reason="waiting for Envoy", accepted=False)
@@ -58,7 +58,7 @@ def test_an_update_is_told_with_its_weights_and_again_when_envoy_runs_it() -> No
 
 
 def test_a_mirror_that_goes_and_comes_back() -> None:
-    gone = replace(UP, mirror=MirrorStatus("iris3", 20, False), mirror_ready=False)
+    gone = replace(UP, mirrors=(MirrorStatus("iris3", 20, False),), mirror_ready=False)
     assert told(UP, gone) == ["mirror_down"]
     assert told(gone, UP) == ["mirror_back"]
 

@@ -1,6 +1,7 @@
 """Changes judged, recorded and applied, over a real store; time is the test's."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from extproc.control.lifecycle import API, Author, Draft, Lifecycle, Unchanged
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Action, Store
+from extproc.core.matches import Match
 from extproc.core.resources import Candidate, Experiment, Kind, WhenUnavailable
-from extproc.errors import Conflict, StaleRevision, UnknownExperiment
+from extproc.errors import Conflict, InvalidResource, StaleRevision, UnknownExperiment
+from tests.control.changing import UNTAKEN, objections
 from tests.control.test_admission import model, valid
 
 FILES = "files"
@@ -28,7 +31,7 @@ class Stage:
     def open(self) -> None:
         self.store = Store.open(self.directory)
         outlets = Outlets(publish=lambda _: None, stale=lambda: None, now=lambda: self.at)
-        self.plane = Plane((API, FILES), lambda _: (), outlets)
+        self.plane = Plane((API, FILES), objections, outlets)
         self.lifecycle = Lifecycle(self.store, self.plane, lambda: self.at)
         self.lifecycle.resume()
         self.plane.offer(FILES, [valid("models.json", model("iris"), model("iris2"))])
@@ -193,3 +196,10 @@ def test_an_unknown_name_is_answered_with_the_closest(stage: Stage) -> None:
     stage.start(trial("iris-ab"))
     with pytest.raises(UnknownExperiment, match="did you mean iris-ab"):
         stage.lifecycle.stop("iris-abc", NOBODY)
+
+
+def test_what_envoy_would_not_take_is_invalid_and_no_conflict(stage: Stage) -> None:
+    with pytest.raises(InvalidResource) as raised:
+        stage.lifecycle.start(replace(trial(), match=Match.of({"prefix": UNTAKEN})), NOBODY)
+    assert [problem.path for problem in raised.value.problems] == ["match.prefix"]
+    assert stage.running() == set()

@@ -5,8 +5,8 @@ from typing import Any
 
 from extproc.control.histograms import Histogram
 from extproc.control.outcome_documents import revision_outcomes_document, timeline_document, with_outcomes
-from extproc.control.outcomes import CandidateOutcomes, RevisionOutcomes, SplitOutcomes
-from extproc.control.timeline import IDLE, Point
+from extproc.control.outcomes import CandidateOutcomes, RevisionOutcomes, Role, SplitOutcomes
+from extproc.control.timeline import IDLE, Point, Step
 
 SOME = CandidateOutcomes(
     1000,
@@ -25,6 +25,7 @@ OUTCOMES = RevisionOutcomes(
     {"a": SOME, "b": NONE},
     {"m": SOME, "n": NONE},
     SplitOutcomes({"a": 990, "b": 0}, {"a": 495.0, "b": 495.0}),
+    {Role.HOLDOUT: SOME, Role.NO_UNIT: NONE},
 )
 
 
@@ -80,6 +81,16 @@ def test_several_mirrors_have_each_their_own() -> None:
     assert [(mirror["percent"], mirror["requests"]) for mirror in told["mirrors"]] == [(1.0, 1000), (2.0, 0)]
 
 
+def test_what_is_left_to_the_default_is_told_like_a_candidate() -> None:
+    aside = [{"name": "holdout", "model": "a", "percent": 5.0}, {"name": "other_slot", "model": "a", "percent": 20.0}]
+    told = with_outcomes({**document("a"), "untouched": aside}, OUTCOMES)
+    held, elsewhere = told["untouched"]
+    assert (held["percent"], held["requests"], elsewhere["requests"]) == (5.0, 1000, 0)
+    assert held["outcomes"] == told["candidates"][0]["outcomes"]
+    assert revision_outcomes_document(OUTCOMES)["untouched"]["holdout"]["outcomes"] == held["outcomes"]
+    assert list(revision_outcomes_document(OUTCOMES)["untouched"]) == ["holdout", "no_unit"]
+
+
 def test_a_revision_is_told_whole() -> None:
     told = revision_outcomes_document(OUTCOMES)
     assert (told["revision"], told["from"]) == (3, "2026-03-01T12:00:00.000Z")
@@ -94,7 +105,12 @@ def test_a_revision_is_told_whole() -> None:
 
 def test_a_timeline_is_told_by_steps() -> None:
     point = Point(10, 1, 0.003, 0.009)
-    steps = [(1_800_000_000, {"a": point, "b": IDLE}, {"m": IDLE, "n": point}), (1_800_000_005, {"a": IDLE}, {})]
+    primary, mirror = Role.PRIMARY, Role.MIRROR
+    begun = [("a", primary, point), ("b", primary, IDLE), ("m", mirror, IDLE), ("n", mirror, point)]
+    steps = [
+        Step(1_800_000_000, [*begun, ("a", Role.HOLDOUT, point)]),
+        Step(1_800_000_005, [("a", primary, IDLE), ("old", Role.HOLDOUT, point), ("a", Role.HOLDOUT, IDLE)]),
+    ]
     busy = {"requests": 10, "errors": 1, "p50": 0.003, "p99": 0.009}
     idle = {"requests": 0, "errors": 0, "p50": None, "p99": None}
     assert timeline_document(steps) == {
@@ -105,7 +121,14 @@ def test_a_timeline_is_told_by_steps() -> None:
                 "candidates": {"a": busy, "b": idle},
                 "mirror": idle,
                 "mirrors": {"m": idle, "n": busy},
+                "untouched": {"holdout": busy},
             },
-            {"at": "2027-01-15T08:00:05.000Z", "candidates": {"a": idle}, "mirror": None, "mirrors": {}},
+            {
+                "at": "2027-01-15T08:00:05.000Z",
+                "candidates": {"a": idle},
+                "mirror": None,
+                "mirrors": {},
+                "untouched": {"holdout": busy},
+            },
         ],
     }

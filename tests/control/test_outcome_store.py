@@ -5,16 +5,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from extproc.control.outcome_store import Row
+from extproc.control.outcomes import Role
 from extproc.control.store import Action, Store
 from extproc.control.terms import TERMS, Term, Terms
 from extproc.core.resources import Candidate, Experiment, Mirror
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-AB = Experiment("ab", (Candidate("a", 1), Candidate("b", 1)), mirror=Mirror("m", 1_000_000))
+AB = Experiment("ab", (Candidate("a", 1), Candidate("b", 1)), "a", Mirror("m", 1_000_000), holdout=10_000)
 
 
 @pytest.fixture
@@ -37,6 +39,7 @@ def counted(number: int, requests: int = 7) -> Term:
     tally.duration.add(0.5)
     term.mirrors["m"].requests = 3
     term.strata[0].assigned = requests
+    term.untouched[Role.HOLDOUT].requests = 2
     return term
 
 
@@ -46,6 +49,15 @@ def test_a_term_is_read_back_from_its_row(store: Store) -> None:
     (read,) = store.outcomes.load()["ab"]
     assert read.outcomes() == term.outcomes()
     assert read.outcomes().split.expected == {"a": 3.5, "b": 3.5}
+    assert read.outcomes().untouched[Role.HOLDOUT].requests == 2
+
+
+def test_a_row_from_before_anything_was_left_untouched_is_read_and_counted_on() -> None:
+    counts: dict[str, Any] = {"candidates": {}, "mirrors": {}, "strata": []}
+    term = Row("ab", 1, 1000.0, counts).term()
+    assert term.untouched == {}
+    term.of(AB)
+    assert list(term.untouched) == [Role.HOLDOUT]
 
 
 def test_what_is_written_later_replaces_it(store: Store) -> None:

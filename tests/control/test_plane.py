@@ -70,3 +70,17 @@ def test_an_envoy_that_goes_is_one_warning_and_an_event_of_each_experiment(
     accept(plane)
     assert [event.event for event in plane.chronicle.of("other")][-2:] == ["accepted", "active"]
     assert {status.state for status in plane.statuses.values()} == {ExperimentState.ACTIVE}
+
+
+def test_of_many_events_at_once_their_number_is_one_line(plane: Plane, caplog: pytest.LogCaptureFixture) -> None:
+    """A start with ten thousand experiments, or the loss of the one cluster behind them all."""
+    many = [Experiment(f"e{i}", (Candidate("iris", 1), Candidate("iris2", 1))) for i in range(300)]
+    plane.offer("files", [valid("a.json", model("iris"), model("iris2"), AB, OTHER, *many)])
+    assert logged(caplog) == [("INFO", "300 experiments at once: created 300, pending 300")]
+    snapshot = Snapshot({}, frozenset())
+    plane.built(snapshot, plane.state.effective)
+    plane.accepted(snapshot, ALL | {"other/iris"} | {f"e{i}/{name}" for i in range(300) for name in ("iris", "iris2")})
+    assert logged(caplog) == [("INFO", "300 experiments at once: accepted 300, active 300")]
+    plane.saw(HealthView({"iris": True}))
+    assert logged(caplog) == [("WARNING", "301 experiments at once: candidate_down 301, degraded 301")]
+    assert plane.chronicle.of("e7")[-1].event == "degraded"

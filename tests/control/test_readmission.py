@@ -3,25 +3,27 @@
 from dataclasses import replace
 from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.control import readmission
 from extproc.control.admission import NOTHING, Admission, admit
 from extproc.control.readmission import readmit
+from extproc.core.matches import Match
 from extproc.core.offers import Document
 from extproc.core.resources import Candidate, Kind
-from tests.control.changing import documents
+from tests.control.changing import UNTAKEN, documents, objections
 from tests.control.test_admission import experiment, model, valid
 
 
+@settings(deadline=None)  # the machine of a test may be busy
 @given(st.data())
 def test_it_says_what_admission_says(data: st.DataObject) -> None:
     admission, before = NOTHING, tuple[Document, ...]()
     for _ in range(data.draw(st.integers(1, 12))):
         offered = data.draw(documents(before))
-        again = readmit(admission, before, offered)
-        judged = admit(admission, offered)
+        again = readmit(admission, before, offered, objections)
+        judged = admit(admission, offered, objections)
         assert again == judged
         assert by_kind(again) == by_kind(Admission(judged.admitted))
         admission, before = again, offered
@@ -73,3 +75,15 @@ def test_what_was_not_amended_is_compared() -> None:
     other = admit(NOTHING, [valid("a", model("x"), model("y"))])
     assert set(other.other_than(one)) == {(Kind.MODEL, "x"), (Kind.MODEL, "y")}
     assert not one.other_than(one)
+
+
+def test_what_has_become_invalid_is_judged_with_all_of_it() -> None:
+    before = trials(3)
+    admission = admit(NOTHING, before)
+    after = changed(before, 1, match=Match.of({"prefix": UNTAKEN}))
+    again = readmit(admission, before, after, objections)
+    assert again == admit(admission, after, objections)
+    assert again.experiments_by_name == admission.experiments_by_name
+    new = (*valid("a.json", replace(experiment("new", "wine"), match=Match.of({"prefix": UNTAKEN}))).offers,)
+    more = (Document("a.json", (*before[0].offers, *new)),)
+    assert "new" not in readmit(admission, before, more, objections).experiment_names

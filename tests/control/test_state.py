@@ -10,6 +10,7 @@ from extproc.control.health import HealthView
 from extproc.control.state import State, accepted, connected, healthy, offered, refused
 from extproc.control.status import ExperimentState, ExperimentStatus, model_statuses, statuses
 from extproc.core.decide import decide
+from extproc.core.matches import Match
 from extproc.core.resources import (
     Candidate,
     Experiment,
@@ -136,6 +137,21 @@ def test_a_dead_mirror_degrades_and_touches_no_split() -> None:
     assert [c.share for c in only(state).candidates] == [0.5, 0.5]
 
 
+def test_every_mirror_that_is_not_ready_is_named() -> None:
+    mirrors = tuple(Mirror(name, 10_000) for name in ("iris3", "iris4", "iris5"))
+    view = HealthView({"iris": True, "iris2": True, "iris4": True})
+    state = healthy(run(*MODELS, model("iris4"), model("iris5"), trial(mirrors=mirrors)), view)
+    assert only(state).state is ExperimentState.DEGRADED
+    missing = "no Model defines iris3; Envoy finds iris5 not ready"
+    assert only(state).reason == f"running without its mirrors iris3 and iris5 ({missing})"
+    assert [(mirror.name, mirror.ready) for mirror in only(state).mirrors] == [
+        ("iris3", False),
+        ("iris4", True),
+        ("iris5", False),
+    ]
+    assert not only(state).mirror_ready
+
+
 def test_an_experiment_that_was_never_valid_is_rejected_with_its_reason() -> None:
     state = offered(State(), [invalid("a", "iris-ab")], lambda _: ())
     assert (only(state).state, only(state).reason, only(state).source) == (
@@ -244,3 +260,45 @@ def test_the_work_for_all_statuses_grows_with_their_number_alone() -> None:
 
     small, large = (min(took(number) for _ in range(3)) for number in (200, 1600))
     assert large < 30 * small
+
+
+SHOP = Experiment(
+    "shop",
+    (Candidate("", 1, "v1"), Candidate("iris", 1, "v2")),
+    mirrors=(Mirror("", 1, "v3"),),
+    match=Match.of({"prefix": "/shop"}),
+)
+SHOP_ROUTES = frozenset(decided_route("shop", name, "http") for name in ("v1", "iris"))
+
+
+def test_clusters_are_drawn_as_models_are_and_a_model_of_the_same_name_is_not_meant() -> None:
+    state = run(model("iris"), cluster("v1"), cluster("v3"), SHOP, decided=SHOP_ROUTES)
+    assert only(state).state is ExperimentState.DEGRADED
+    assert only(state).reason == "running without iris (no Cluster defines v2)"
+    assert [(c.name, c.share, c.ready, c.route, c.cluster) for c in only(state).candidates] == [
+        ("v1", 1.0, True, ":v1.cluster:", "v1"),
+        ("iris", 0.0, False, "", "v2"),
+    ]
+    state = run(cluster("v1"), cluster("v2"), cluster("v3"), SHOP, decided=SHOP_ROUTES)
+    assert (only(state).state, only(state).accepted) == (ExperimentState.ACTIVE, True)
+    assert [m.cluster for m in only(state).mirrors] == ["v3"]
+    assert [candidate.route for candidate in only(state).candidates] == [":v1.cluster:", ":iris.cluster:"]
+    assert {decision.label for decision in state.table().entries["shop", "http"].sticky.values()} == {
+        "shop/v1", "shop/iris"
+    }  # fmt: skip
+
+
+def test_a_cluster_that_envoy_finds_down_is_out_of_the_draw() -> None:
+    state = run(cluster("v1"), cluster("v2"), cluster("v3"), SHOP, decided=SHOP_ROUTES)
+    state = healthy(state, HealthView({"v1": True, "v2": False, "v3": False, "iris": True}))
+    assert [c.share for c in only(state).candidates] == [1.0, 0.0]
+    assert only(state).reason == "running without iris (Envoy finds iris and v3 not ready)"
+    assert [d.candidate for d in state.table().entries["shop", "http"].afresh] == ["v1"]
+    assert [d.outcome for d in state.table().entries["shop", "grpc"].afresh] == [Outcome.UNAVAILABLE]
+
+
+def test_one_that_may_refuse_to_start_waits_for_its_clusters() -> None:
+    reluctant = replace(SHOP, when_unavailable=WhenUnavailable.REJECT)
+    state = run(cluster("v1"), reluctant, decided=SHOP_ROUTES)
+    assert only(state).state is ExperimentState.REJECTED
+    assert "not ready: iris" in only(state).reason

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from extproc.control.outcomes import Role
 from extproc.control.terms import PERIODS, STRATA, TERMS, Shares, Terms
 from extproc.core.resources import Candidate, Experiment, Mirror
 
@@ -92,7 +93,7 @@ def test_a_request_belongs_to_what_was_in_force(start: float, candidate: str, nu
     terms = Terms()
     terms.in_force(1, EVEN, HALVES, 100.0)
     terms.in_force(2, OTHER, QUARTERS, 200.0)
-    term = terms.term(start, candidate, mirror=False)
+    term = terms.term(start, candidate, Role.PRIMARY)
     assert (term and term.number) == number
 
 
@@ -100,10 +101,10 @@ def test_a_copy_belongs_to_a_term_with_that_mirror() -> None:
     terms = Terms()
     terms.in_force(1, EVEN, HALVES, 100.0)
     terms.in_force(2, OTHER, QUARTERS, 200.0)
-    found = [terms.term(at, "m", mirror=True) for at in (150.0, 250.0)]
+    found = [terms.term(at, "m", Role.MIRROR) for at in (150.0, 250.0)]
     assert [term and term.number for term in found] == [2, 2]
-    assert terms.term(250.0, "a", mirror=True) is None
-    assert terms.term(250.0, "m", mirror=False) is None
+    assert terms.term(250.0, "a", Role.MIRROR) is None
+    assert terms.term(250.0, "m", Role.PRIMARY) is None
 
 
 def test_protocols_have_shares_of_their_own() -> None:

@@ -25,6 +25,7 @@ MISS: Final = 1e-9
 # Requests per second: enough for one to be under way at any time, and what is restarted gets its share of the machine.
 RATE: Final = 300.0
 BACK_WITHIN: Final = 1.0  # seconds until a worker that died is started again
+REPLACED_WITHIN: Final = 8.0  # seconds until one that hangs is, on a machine that is busy; three are what it gets
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,20 @@ def test_a_worker_that_keeps_dying(pair: Stage) -> None:
         load.wait_for(200)
         check_split(load.stop())
     settled(pair)
+
+
+def test_a_worker_that_hangs_is_replaced(stage: Stage) -> None:
+    """Until then Envoy splits by itself, or the other worker does; afterwards extproc decides again."""
+    with Load(url(stage), rate=RATE) as load:
+        hung = stage.extproc.processes["worker-0"]
+        os.kill(hung, signal.SIGSTOP)
+        wait_other(stage, "worker-0", hung, within=REPLACED_WITHIN)
+        settled(stage)
+        load.wait_for(200)
+        check_split(load.stop())
+    assert "worker-0 hangs, and is killed" in stage.extproc.log
+    kept = run_load(url(stage), 200, headers={"x-seldon-route": IRIS2})
+    assert kept.by_route == {IRIS2: 200}, str(kept)
 
 
 def test_the_control_process_killed_under_load(stage: Stage) -> None:

@@ -105,6 +105,15 @@ def test_differences_follow_a_candidate_to_its_new_place(call: Call) -> None:
     ]
 
 
+def test_differences_tell_clusters_apart_by_what_they_are_called(call: Call) -> None:
+    before = {"candidates": [{"cluster": "a", "weight": 1}, {"name": "b", "cluster": "x", "weight": 2}]}
+    after = {"candidates": [{"name": "b", "cluster": "y", "weight": 2}, {"cluster": "a", "weight": 3}]}
+    assert call("differences", "differences", before, after) == [
+        {"path": "candidates[a].weight", "before": "1", "after": "3"},
+        {"path": "candidates[b].cluster", "before": "x", "after": "y"},
+    ]
+
+
 RATES = """
 () => import("/page/rates.js").then(({ Rates }) => {
   const rates = new Rates();
@@ -131,14 +140,22 @@ def test_rates_are_of_the_last_seconds(scripts: Page) -> None:
 def test_a_gap_in_the_timeline_stays_a_gap(scripts: Page) -> None:
     def point(second: int, requests: int) -> dict[str, Any]:
         cells = {"a": {"requests": requests, "errors": 0, "p50": 0.1, "p99": 0.2}}
-        return {"at": f"2026-01-01T00:00:{second:02}Z", "candidates": cells, "mirror": {"requests": 5}}
+        return {
+            "at": f"2026-01-01T00:00:{second:02}Z",
+            "candidates": cells,
+            "untouched": {"holdout": {"requests": 3}},
+            "mirror": {"requests": 5},
+        }
 
     timeline = {"step": 5, "points": [point(0, 10), point(5, 20), point(30, 30)]}
     script = (
         "([timeline]) => import('/page/series.js').then(({ columns, MEASURES }) =>"
-        " columns(timeline, MEASURES[0], ['a', 'b'], ['m'], 15))"
+        " columns(timeline, MEASURES[0], ["
+        "['a', 'candidate'], ['b', 'candidate'], ['a', 'holdout'], ['m', 'mirror']"
+        "].map(([name, role]) => ({ who: { name }, role })), 15))"
     )
-    times, a, b, m = scripts.evaluate(script, [timeline])
+    times, a, b, held, m = scripts.evaluate(script, [timeline])
+    assert held == [0.6, 0.6, None, 0.6]
     assert [at - times[0] for at in times] == [0, 5, 10, 30]
     assert (a, b, m) == ([2, 4, None, 6], [0, 0, None, 0], [1, 1, None, 1])
 

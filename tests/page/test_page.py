@@ -77,6 +77,28 @@ def test_traffic_is_counted_and_drawn(open_page: Open, stage: Stage) -> None:
     expect(page.get_by_role("img", name="Requests/s: iris now")).to_be_visible()
 
 
+def test_the_holdout_and_each_mirror_have_a_row_a_line_and_a_column(open_page: Open, stage: Stage) -> None:
+    copies = [{"name": "iris3", "percent": 50}, {"name": "filed", "percent": 1}]
+    held = {key: value for key, value in iris_ab(70, 30, holdout=40).items() if key != "mirror"}
+    stage.put({**held, "mirrors": copies})
+    page = open_page(DETAIL)
+    table = page.get_by_role("table", name="Candidates of iris-ab")
+    expect(table.get_by_role("rowheader").nth(2)).to_have_text("iris holdout")
+    expect(table.get_by_role("rowheader").nth(3)).to_contain_text("iris3 ready mirror")
+    expect(table.get_by_role("rowheader").nth(4)).to_contain_text("filed not ready mirror")
+    assert configured(page) == "70 %, 30 %, 40 %, 50 %, 1 %"
+    assert run_load(f"{stage.extproc.inference_url}/v2/models/iris/infer", 200).failed == 0
+    requests = table.locator("td[data-head=Requests]")
+    expect(requests.nth(2)).to_have_text(re.compile(r"[1-9]\d*"))
+    reasons = page.get_by_role("region", name="Why requests went there")
+    row = reasons.get_by_role("row", name="held out, to be compared with")
+    expect(row.get_by_role("cell")).to_have_text(["0", "0", requests.nth(2).inner_text()])
+    expect(page.get_by_role("img", name="iris (holdout) now").first).to_be_visible()
+    link = page.get_by_role("link", name="Traces of iris holdout in Jaeger").get_attribute("href")
+    assert link is not None
+    assert "%22experiment.reason%22%3A%22holdout%22" in link
+
+
 def test_a_link_to_nothing_says_so(open_page: Open) -> None:
     page = open_page("#/experiments/rose%20bed")
     expect(page.get_by_role("heading", level=1)).to_have_text("rose bed")

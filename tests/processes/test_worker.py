@@ -13,6 +13,7 @@ import pytest
 
 from extproc.core.resources import Endpoint
 from extproc.core.table import Decision, Entry, Outcome, Patch
+from extproc.processes import pulse as pulse_module
 from extproc.processes.child import Child
 from extproc.processes.specs import Logs, WorkerSpec
 from extproc.server.table_feed import TableFeed
@@ -55,12 +56,14 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
     address = Endpoint("127.0.0.1", free_port())
     counters = os.memfd_create("counters")
     os.ftruncate(counters, SIZE)
+    pulse = os.memfd_create("pulse")
+    os.ftruncate(pulse, pulse_module.SIZE)
     meters = Meters([memoryview(mmap.mmap(counters, 0))])
 
     def spec() -> WorkerSpec:
-        return WorkerSpec("worker-0", os.getpid(), Settings(), Logs(), 0, address, feed, counters)
+        return WorkerSpec("worker-0", os.getpid(), Settings(), Logs(), 0, address, feed, counters, pulse)
 
-    child = Child("extproc.processes.worker", spec, (counters,), vital=False)
+    child = Child("extproc.processes.worker", spec, (counters, pulse), vital=False)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(feed))
         listening.listen()
@@ -73,6 +76,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
                 child.kill()
                 await running
                 os.close(counters)
+                os.close(pulse)
 
 
 async def test_without_a_table_it_is_not_asked(scene: Scene) -> None:

@@ -34,7 +34,7 @@ FIRST, SECOND = 0, 2**64 - 1  # draws that fall on the first and on the second c
 def published(*candidates: str) -> Published:
     """The table of the fixtures' experiment, split evenly between `candidates`."""
     split = Experiment(EXPERIMENT, tuple(Candidate(name, 1) for name in candidates or CANDIDATES))
-    models = {name: Model(name, endpoints=(Endpoint("127.0.0.1", 8080),)) for name in split.models}
+    models = {name: Model(name, endpoints=(Endpoint("127.0.0.1", 8080),)) for name in split.backends}
     accepted = {names.decided_route(EXPERIMENT, name, protocol) for name in models for protocol in names.PROTOCOLS}
     return Published(compile_table([split], models, lambda _, __: True, accepted))
 

@@ -22,6 +22,7 @@ QUICK = Readiness(interval=100)
 class Watched:
     models: dict[str, Model] = field(default_factory=dict)
     views: list[HealthView | None] = field(default_factory=list)
+    clusters: list[str] = field(default_factory=list)
 
     async def until(self, **clusters: bool) -> None:
         wanted = HealthView({name.replace("_", "/"): ready for name, ready in clusters.items()})
@@ -33,7 +34,7 @@ class Watched:
 @pytest.fixture
 async def watched() -> AsyncIterator[Watched]:
     state = Watched()
-    task = asyncio.create_task(ProbeWatch(lambda: state.models, state.views.append).run())
+    task = asyncio.create_task(ProbeWatch(lambda: state.models, state.views.append, lambda: state.clusters).run())
     yield state
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -72,3 +73,11 @@ async def test_what_can_not_be_probed_counts_as_ready(watched: Watched) -> None:
     watched.models["iris"] = Model("iris", 1, at(free_port()), readiness=Readiness(disabled=True))
     watched.models["wine"] = Model("wine", cluster="own", grpc_cluster="own-grpc")
     await watched.until(iris=True, own=True, **{"own-grpc": True})
+
+
+async def test_clusters_that_no_model_has_count_as_ready(watched: Watched) -> None:
+    watched.models["own"] = Model("own", cluster="mine")
+    watched.clusters = ["mine", "shop"]
+    await watched.until(mine=True, shop=True)
+    watched.clusters = ["mine"]
+    await watched.until(mine=True)

@@ -18,6 +18,7 @@ from extproc.sources.contents import SIZE_MAX, Reading, read_bytes
 from extproc.sources.files import FileSource
 from tests.harness.waiting import eventually_async
 from tests.sources.watching import (
+    PATIENCE,
     Watching,
     meanwhile,
     replace,
@@ -113,9 +114,9 @@ async def test_problems_are_documents_and_disturb_no_other_file(conf: Path) -> N
         (conf / "circle.json").symlink_to("circle.json")
         (conf / "dangling.json").symlink_to("nothing")
         (conf / "garbage.json").write_bytes(b"\xff{]")
-        await eventually_async(lambda: len(watching.now), within=5, saying="five files", until=lambda n: n == 5)
+        await eventually_async(lambda: len(watching.now), within=PATIENCE, saying="five files", until=lambda n: n == 5)
         await eventually_async(
-            lambda: watching.now["garbage.json"], within=5, saying="UTF-8", until=lambda told: "UTF-8" in told[0]
+            lambda: watching.now["garbage.json"], within=PATIENCE, saying="UTF-8", until=lambda told: "UTF-8" in told[0]
         )
         assert watching.now["a.json"] == ["one"]
         assert watching.now["big.json"] == ["is larger than 16 MiB: split it into several files"]
@@ -123,7 +124,10 @@ async def test_problems_are_documents_and_disturb_no_other_file(conf: Path) -> N
         assert "symbolic link to a file that does not exist" in watching.now["dangling.json"][0]
         (conf / "nothing").write_text(text("three"))
         await eventually_async(
-            lambda: watching.now["dangling.json"], within=5, saying="the link leads somewhere", until=["three"].__eq__
+            lambda: watching.now["dangling.json"],
+            within=PATIENCE,
+            saying="the link leads somewhere",
+            until=["three"].__eq__,
         )
 
 
@@ -138,7 +142,7 @@ async def test_cancelling_waits_for_the_look_that_is_under_way(conf: Path, monke
     source = FileSource([conf])
     meanwhile(monkeypatch, "survey", pause)
     task = asyncio.create_task(source.watch(lambda _: None))
-    await eventually_async(begun.is_set, within=5, saying="a look has begun")
+    await eventually_async(begun.is_set, within=PATIENCE, saying="a look has begun")
     task.cancel()
     await asyncio.sleep(0)
     assert not task.done()

@@ -10,7 +10,7 @@ import pytest
 
 from extproc.sources import files
 from tests.harness.waiting import eventually_async
-from tests.sources.watching import Watching, meanwhile, replace, text
+from tests.sources.watching import PATIENCE, Watching, meanwhile, replace, text
 
 pytestmark = pytest.mark.usefixtures("leases")
 
@@ -98,7 +98,7 @@ async def test_a_slow_editor_stops_nothing(conf: Path, monkeypatch: pytest.Monke
     async with Watching(file) as watching:
         file.rename(conf / "a.json~")
         meanwhile(monkeypatch, "survey", lambda: looks.append("one"))
-        await eventually_async(lambda: looks or watching.told[1:], within=5, saying="the source looks again")
+        await eventually_async(lambda: looks or watching.told[1:], within=PATIENCE, saying="the source looks again")
         file.write_text(text("two"))
         await watching.until({"a.json": ["two"]})
     assert watching.told == [{"a.json": ["one"]}, {"a.json": ["two"]}]

@@ -19,6 +19,7 @@ from tests.harness.waiting import eventually_async
 Seen = dict[str, list[str]]
 
 MISSING: Final = Lost.MISSING.value
+PATIENCE: Final = 30  # seconds until something is told on a machine that has much else to do; how soon is a test's own
 
 
 def text(*names: str) -> str:
@@ -115,13 +116,13 @@ class Watching:
 
     async def until(self, expected: Seen) -> None:
         await eventually_async(
-            lambda: self.now, within=5, saying=f"it tells {expected}", until=lambda now: now == expected
+            lambda: self.now, within=PATIENCE, saying=f"it tells {expected}", until=lambda now: now == expected
         )
 
     async def looked(self, beside: Path) -> None:
         """Wait until a look has ended that began after this call: it reads a file of its own and leaves it behind."""
         name = f"zz-{len(self.told)}.json"
         replace(beside / name, text("looked"))
-        await eventually_async(lambda: name in self.now, within=5, saying="another file is read")
+        await eventually_async(lambda: name in self.now, within=PATIENCE, saying="another file is read")
         (beside / name).unlink()
-        await eventually_async(lambda: name not in self.now, within=5, saying="another file is gone")
+        await eventually_async(lambda: name not in self.now, within=PATIENCE, saying="another file is gone")

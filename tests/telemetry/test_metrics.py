@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_clas
 
 from extproc import __version__
 from extproc.control.histograms import Histogram, bucket
-from extproc.control.outcomes import Counted, Exemplar, SplitOutcomes, Totals
+from extproc.control.outcomes import Counted, Exemplar, Role, SplitOutcomes, Totals
 from extproc.control.state import State, offered
 from extproc.control.status import statuses
 from extproc.core.resources import Candidate, Experiment, Mirror
@@ -25,8 +25,11 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
+MIRRORS = (Mirror("iris3", 125_000), Mirror("iris4", 10_000))
+
+
 def a_state() -> State:
-    trial = Experiment("ab", (Candidate("iris", 70), Candidate("iris2", 30)), "iris", Mirror("iris3", 125_000))
+    trial = Experiment("ab", (Candidate("iris", 70), Candidate("iris2", 30)), "iris", holdout=50_000, mirrors=MIRRORS)
     return offered(
         State(decided=frozenset({"ab/iris", "ab/iris2"})),
         [valid("a.json", model("iris"), model("iris2"), trial), invalid("b.json", "wrong")],
@@ -51,7 +54,8 @@ def a_reading() -> Reading:
         },
         totals={
             Counted("ab", "iris"): Totals({"2xx": 2, "5xx": 1}, 1, ok, {bucket(0.02): Exemplar(TRACE, 0.02, 1700.5)}),
-            Counted("ab", "iris3", mirror=True): Totals({"2xx": 7}, 0, Histogram.of([0.5] * 7)),
+            Counted("ab", "iris", Role.HOLDOUT): Totals({"2xx": 4}, 3, Histogram.of([0.01] * 4)),
+            Counted("ab", "iris3", Role.MIRROR): Totals({"2xx": 7}, 0, Histogram.of([0.5] * 7)),
         },
         decided=Decided.of(meters),
         acks={"Cluster": 4},
@@ -92,17 +96,24 @@ def test_every_metric_is_there_under_its_name(metrics: dict[str, Metric]) -> Non
             {
                 ("iris", "2xx", "ab", "primary"): 2,
                 ("iris", "5xx", "ab", "primary"): 1,
+                ("iris", "2xx", "ab", "holdout"): 4,
                 ("iris3", "2xx", "ab", "mirror"): 7,
             },
         ),
-        ("extproc_fallback_requests", {("iris", "ab"): 1}),
+        ("extproc_fallback_requests", {("iris", "ab"): 4}),
         (
             "extproc_candidate_ready",
-            {("iris", "ab", "primary"): 1, ("iris2", "ab", "primary"): 1, ("iris3", "ab", "mirror"): 0},
+            {
+                ("iris", "ab", "primary"): 1,
+                ("iris2", "ab", "primary"): 1,
+                ("iris3", "ab", "mirror"): 0,
+                ("iris4", "ab", "mirror"): 0,
+            },
         ),
         ("extproc_candidate_weight", {("iris", "ab"): 70, ("iris2", "ab"): 30}),
         ("extproc_candidate_share", {("iris", "ab"): 0.7, ("iris2", "ab"): 0.3}),
-        ("extproc_mirror_ratio", {("iris3", "ab"): 0.125}),
+        ("extproc_mirror_ratio", {("iris3", "ab"): 0.125, ("iris4", "ab"): 0.01}),
+        ("extproc_holdout_ratio", {("ab",): 0.05}),
         ("extproc_experiment_revision", {("ab",): 3, ("past",): 9}),
         ("extproc_split_requests", {("ab",): 1000}),
         ("extproc_split_observed_ratio", {("iris", "ab"): 0.85, ("iris2", "ab"): 0.15}),
@@ -110,7 +121,14 @@ def test_every_metric_is_there_under_its_name(metrics: dict[str, Metric]) -> Non
         ("extproc_split_mismatch", {("ab",): 1}),
         (
             "extproc_resource_problems",
-            {("Model",): 0, ("Experiment",): 1, ("Cluster",): 0, ("RouteConfiguration",): 0, ("unreadable",): 0},
+            {
+                ("Model",): 0,
+                ("Experiment",): 1,
+                ("Cluster",): 0,
+                ("RouteConfiguration",): 0,
+                ("HttpFilter",): 0,
+                ("unreadable",): 0,
+            },
         ),
         ("extproc_xds_acks", {("Cluster",): 4}),
         ("extproc_xds_nacks", {("Cluster",): 1}),
@@ -136,7 +154,7 @@ def test_one_series_for_each_state(metrics: dict[str, Metric]) -> None:
 
 def test_a_histogram_is_whole(metrics: dict[str, Metric]) -> None:
     samples = metrics["extproc_request_seconds"].samples
-    mine = [s for s in samples if s.labels["candidate"] == "iris"]
+    mine = [s for s in samples if (s.labels["candidate"], s.labels["role"]) == ("iris", "primary")]
     assert [s.value for s in mine if s.name.endswith("_count")] == [3]
     assert [s.value for s in mine if s.name.endswith("_sum")] == [pytest.approx(3.03)]
     shown = {s.labels["le"]: s.value for s in mine if "le" in s.labels}

@@ -144,7 +144,8 @@ def test_with_the_collector_down_every_span_is_counted_and_one_line_is_logged(
         assert time.monotonic() - before < 5
     assert ours.dropped == 10
     first, *more = [record.getMessage() for record in caplog.records]
-    assert "UNAVAILABLE" in first
+    # The exporter tries again while its second is not over, and on a busy machine that attempt may not end in it.
+    assert "StatusCode.UNAVAILABLE" in first or "StatusCode.DEADLINE_EXCEEDED" in first
     assert len(more) == 1, "and what was not yet said, at the end"
     assert more[0].startswith("traces: 10 spans dropped so far")
 

@@ -22,9 +22,12 @@ export class Stop extends Component {
   render(_, { one }) {
     const split = one.candidates.map((who) => `${who.name} ${percent(configured(one, who))}`).join(", ");
     const base = one.spec?.default;
+    const between = one.candidates.some(({ cluster }) => cluster);
     const rows = [
-      ...(base ? [[`Requests for ${base}`, split, `${base} 100 %`]] : []),
-      [`Requests for ${one.name}.experiment`, split, "answered with 404"],
+      ...(between ? [["Requests that match", split, "go on to the routes after it"]] : [
+        ...(base ? [[`Requests for ${base}`, split, `${base} 100 %`]] : []),
+        [`Requests for ${one.name}.experiment`, split, "answered with 404"],
+      ]),
       ...mirrors(one).map(({ name, percent: part }) => [`Copies to ${name}`, `${part} %`, "none"]),
     ];
     return html`<${Dialog} title=${`Stop ${one.name}?`} action="Stop the experiment" danger

@@ -1,5 +1,6 @@
 // Edit weights: sliders that move against each other, then what that changes, then it is done.
 
+import { calledBy } from "../differences.js";
 import { percent } from "../format.js";
 import { Component, html } from "../html.js";
 import * as rest from "../rest.js";
@@ -61,7 +62,7 @@ export class Weights extends Component {
     const { spec, before, weights, locked } = this.state;
     const [total, was] = [sum(weights), sum(before)];
     return html`<p class="quiet">They always sum up to ${total}: what one gains, the others give.</p>
-      <div class="sliders">${spec.candidates.map(({ name }, i) => html`<div key=${name} class=${`slider ${colour(i)}`}>
+      <div class="sliders">${spec.candidates.map(calledBy).map((name, i) => html`<div key=${name} class=${`slider ${colour(i)}`}>
         <label for=${`weight-${i}`}>${name}</label>
         <input id=${`weight-${i}`} type="range" min="0" max=${total} step="1" value=${weights[i]} autofocus=${i === 0}
           aria-valuetext=${`${weights[i]} of ${total}, ${percent(weights[i] / total)}`}
@@ -84,7 +85,7 @@ function Review({ spec, before, weights }) {
     </div>
     <table class="comparison" aria-label="What changes">
       <thead><tr><th scope="col">Candidate</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
-      <tbody>${spec.candidates.map(({ name }, i) => html`<tr key=${name}><th scope="row">${name}</th>
+      <tbody>${spec.candidates.map(calledBy).map((name, i) => html`<tr key=${name}><th scope="row">${name}</th>
         <td class="was">${before[i]} ${was !== 100 && html`<small>${percent(was ? before[i] / was : null)}</small>`}</td>
         <td class="will">${weights[i]} ${will !== 100 && html`<small>${percent(weights[i] / will)}</small>`}</td></tr>`)}</tbody>
     </table>

@@ -1,15 +1,16 @@
-// The candidates and the mirrors of an experiment, side by side, as a table: short in the list, in full when opened.
+// The candidates of an experiment, what is left to its default, and its mirrors, side by side, as a table: short in the
+// list, in full when opened.
 // The roles are spelt out because a narrow screen shows the rows as blocks, and CSS would take a table's meaning away.
 
 import { alarming, count, interval, NONE, percent, rate, seconds } from "../format.js";
 import { html } from "../html.js";
-import { colour, configured, MIRROR, mirrors, observed } from "../shares.js";
+import { called, CANDIDATE, configured, everyone, observed } from "../shares.js";
 import { Ready } from "./states.js";
 
 // Each column: its head, what stands in a candidate's cell, and whether the list has it too.
 const COLUMNS = [
-  { head: "Configured", cell: ({ one, who, mirror }) => (mirror ? copies(who) : percent(configured(one, who))), short: true },
-  { head: "Observed", cell: ({ one, who, mirror }) => (mirror ? NONE : percent(observed(one, who))), short: true },
+  { head: "Configured", cell: ({ one, who, other }) => (other ? part(who) : percent(configured(one, who))), short: true },
+  { head: "Observed", cell: ({ one, who, other }) => (other ? NONE : percent(observed(one, who))), short: true },
   { head: "Requests", cell: ({ who }) => count(who.requests) },
   { head: "Requests/s", cell: ({ perSecond }) => rate(perSecond), short: true },
   { head: "Errors", cell: ({ who, full }) => errors(who, full), short: true },
@@ -20,8 +21,8 @@ const COLUMNS = [
 
 export function Candidates({ one, rates, full = false, traces }) {
   const columns = COLUMNS.filter(({ short }) => full || short);
-  const rows = one.candidates.map((who, i) => ({ who, i, perSecond: rates.of(one, who) }));
-  for (const who of mirrors(one)) rows.push({ who, mirror: true, perSecond: rates.of(one, who, "mirror") });
+  const rows = everyone(one).map(({ who, role, colour }) => (
+    { who, role, colour, other: role !== CANDIDATE, perSecond: rates.of(one, who, role) }));
   return html`<table class=${`candidates ${full ? "full" : ""}`} role="table" aria-label=${`Candidates of ${one.name}`}>
     <thead role="rowgroup"><tr role="row">
       <th scope="col" role="columnheader">Candidate</th>
@@ -29,30 +30,30 @@ export function Candidates({ one, rates, full = false, traces }) {
       ${traces && html`<th scope="col" role="columnheader">Traces</th>`}
     </tr></thead>
     <tbody role="rowgroup">${rows.map(
-      (row) => html`<tr key=${`${row.who.name} ${row.mirror}`} role="row" class=${row.mirror ? "mirror" : ""}>
+      (row) => html`<tr key=${`${row.who.name} ${row.role}`} role="row" class=${row.other ? "other" : ""}>
         <${Who} one=${one} ...${row} full=${full} />
         ${columns.map(({ head, cell }) => html`<td key=${head} role="cell" class="number" data-head=${head}>
           ${cell({ one, full, ...row })}
         </td>`)}
-        ${traces && html`<td role="cell" data-head="Traces">${traces(row.who, row.mirror)}</td>`}
+        ${traces && html`<td role="cell" data-head="Traces">${traces(row.who, row.role)}</td>`}
       </tr>`,
     )}</tbody>
   </table>`;
 }
 
-function Who({ one, who, i, mirror, full }) {
-  const isDefault = !mirror && one.spec?.default === who.name;
+function Who({ one, who, role, colour, other, full }) {
+  const isDefault = !other && one.spec?.default === who.name;
   return html`<th scope="row" role="rowheader">
-    <span class=${`swatch ${mirror ? MIRROR : colour(i)}`} aria-hidden="true"></span>
-    <span class="name">${who.name}</span> <${Ready} ready=${who.ready} />
+    <span class=${`swatch ${colour}`} aria-hidden="true"></span>
+    <span class="name">${who.name}</span>${"ready" in who && html` <${Ready} ready=${who.ready} />`}
     ${isDefault && html` <span class="tag">default</span>`}
-    ${mirror && html` <span class="tag">mirror</span>`}
+    ${other && html` <span class="tag">${called(role)}</span>`}
     ${full && who.route && html` <code class="route" title="x-seldon-route">${who.route}</code>`}
   </th>`;
 }
 
-function copies(mirror) {
-  return `${Number(mirror.percent.toFixed(4))}\u00a0%`;
+function part({ percent: configured }) {
+  return Number.isFinite(configured) ? `${Number(configured.toFixed(4))}\u00a0%` : NONE;
 }
 
 function errors(who, full) {

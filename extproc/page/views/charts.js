@@ -1,9 +1,9 @@
-// Traffic, latency and errors over time, one line a candidate and a dashed one for each mirror; as tables too.
+// Traffic, latency and errors over time, one line a candidate and a dashed one for all others; as tables too.
 
 import { percent, rate, seconds, time } from "../format.js";
 import { html } from "../html.js";
 import { columns, MEASURES } from "../series.js";
-import { colour, MIRROR, mirrors } from "../shares.js";
+import { called, CANDIDATE, everyone } from "../shares.js";
 import { become } from "../store.js";
 import { Chart } from "./chart.js";
 
@@ -13,12 +13,9 @@ const SHOWN = { traffic: rate, p99: seconds, p50: seconds, errors: percent };
 
 export function Charts({ one, timeline, minutes }) {
   if (timeline.name !== one.name || !timeline.points?.length) return null;
-  const names = one.candidates.map(({ name }) => name);
-  const copies = mirrors(one).map(({ name }) => name);
-  const lines = [
-    ...names.map((name, i) => ({ name, colour: colour(i) })),
-    ...copies.map((name) => ({ name: `${name} (mirror)`, colour: MIRROR, dashed: true })),
-  ];
+  const answerers = everyone(one);
+  const lines = answerers.map(({ who: { name }, role, colour }) =>
+    (role === CANDIDATE ? { name, colour } : { name: `${name} (${called(role)})`, colour, dashed: true }));
   return html`<section class="card" aria-labelledby="charts">
     <div class="section-head">
       <h2 id="charts">Over time</h2>
@@ -30,7 +27,7 @@ export function Charts({ one, timeline, minutes }) {
     <ul class="legend" aria-label="Lines">${lines.map((line) => html`<li key=${line.name}>
       <span class=${`swatch ${line.colour}`} aria-hidden="true"></span>${line.name}</li>`)}</ul>
     <div class="charts">${MEASURES.map((measure) => {
-      const data = columns(timeline, measure, names, copies, minutes);
+      const data = columns(timeline, measure, answerers, minutes);
       const show = SHOWN[measure.key];
       return html`<figure key=${measure.key}>
         <figcaption>${measure.title}</figcaption>

@@ -3,7 +3,7 @@
 import { alarming, count, percent, rate } from "../format.js";
 import { html } from "../html.js";
 import { LIST } from "../route.js";
-import { errors, mirrors } from "../shares.js";
+import { errors, everyone } from "../shares.js";
 import { become, experiment } from "../store.js";
 import { Answers, Reasons } from "./answers.js";
 import { Candidates } from "./candidates.js";
@@ -20,7 +20,7 @@ export function Experiment({ state, rates }) {
   const one = experiment(state.open);
   if (!one) return html`<${Missing} state=${state} />`;
   const { jaeger } = state.page;
-  const counted = [...one.candidates, ...mirrors(one)].some((who) => who.requests);
+  const counted = everyone(one).some(({ who }) => who.requests);
   return html`
     <nav aria-label="Breadcrumb"><a class="back" href=${LIST}>Experiments</a></nav>
     <div class="title">

@@ -1,7 +1,7 @@
 // Every revision of an experiment, newest first: what changed, by whom and why; and the way back. The roles are spelt
 // out as in candidates.js.
 
-import { differences } from "../differences.js";
+import { calledBy, differences } from "../differences.js";
 import { ago, count, date, percent } from "../format.js";
 import { html } from "../html.js";
 import { errors } from "../shares.js";
@@ -57,5 +57,5 @@ function What({ revision, before }) {
 }
 
 function split(spec) {
-  return (spec?.candidates ?? []).map(({ name, weight }) => `${name} ${weight ?? 0}`).join(", ");
+  return (spec?.candidates ?? []).map((each) => `${calledBy(each)} ${each.weight ?? 0}`).join(", ");
 }

@@ -1,7 +1,7 @@
 // Links to an experiment's traces in Jaeger, found by the tags of Envoy's spans.
 
 import { html } from "../html.js";
-import { mirrors } from "../shares.js";
+import { called, CANDIDATE, mirrors } from "../shares.js";
 
 export function Traces({ one, jaeger }) {
   const links = [
@@ -17,11 +17,13 @@ export function Traces({ one, jaeger }) {
   </section>`;
 }
 
-/** A function that makes the link to the traces of a candidate or of the mirror. */
+/** A function that makes the link to the traces of one who answers, in a role. */
 export function tracesOf(one, jaeger) {
-  return (who, mirror) => {
-    const tags = { "experiment.name": one.name, [mirror ? "experiment.mirror" : "experiment.candidate"]: who.name };
-    return html`<${Link} jaeger=${jaeger} tags=${tags} label=${`Traces of ${who.name} in Jaeger`}>Jaeger</${Link}>`;
+  return (who, role) => {
+    const tag = role === "mirror" ? { "experiment.mirror": who.name } : { "experiment.candidate": who.name };
+    const tags = { "experiment.name": one.name, ...(role === CANDIDATE || role === "mirror" ? tag : { "experiment.reason": role }) };
+    const words = ["Traces of", who.name, role === "mirror" ? "" : called(role), "in Jaeger"].filter(Boolean).join(" ");
+    return html`<${Link} jaeger=${jaeger} tags=${tags} label=${words}>Jaeger</${Link}>`;
   };
 }
 

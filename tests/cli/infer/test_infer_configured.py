@@ -7,6 +7,8 @@ import pytest
 from tests.cli.infer.conftest import EXPERIMENT, Envoy, Run, rows
 from tests.inference.stand_ins import Told
 
+HELD_OUT = [{"name": "holdout", "model": "iris", "percent": 10.0}]
+
 
 @pytest.mark.parametrize(
     ("change", "called", "configured", "note"),
@@ -27,6 +29,21 @@ from tests.inference.stand_ins import Told
         ),
         ({"state": "REJECTED", "candidates": [], "spec": None}, "iris", ["-", "-"], "no experiment splits iris"),
         ({"candidates": "what"}, "iris", ["-", "-"], "configured is not known"),
+        # What is held out goes to the default too: 70 % of the nine tenths that are left, and the tenth.
+        ({"untouched": HELD_OUT}, "iris", ["73.0%", "27.0%"], ""),
+        ({"spec": {"default": "iris2"}, "untouched": HELD_OUT}, "iris2", ["63.0%", "37.0%"], ""),
+        (
+            {"spec": {"default": "iris", "holdout": 10, "stickiness": {"header": "x-user"}}},
+            "iris",
+            ["70.0%", "30.0%"],
+            'iris-ab assigns units by {"header": "x-user"}: configured is the share of units, not of requests',
+        ),
+        (
+            {"spec": {"default": "iris", "match": {"path": "/a"}}},
+            "iris",
+            ["70.0%", "30.0%"],
+            'iris-ab is only for what matches {"path": "/a"}: configured is the share of those requests',
+        ),
     ],
 )
 def test_what_is_configured_is_that_of_the_experiment_that_splits_what_is_called(
