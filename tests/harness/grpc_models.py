@@ -87,7 +87,8 @@ class GrpcModelServer:
         if self._server is not None:
             return
         # Without this option two servers on one port share its connections in silence.
-        server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
+        server = grpc.server(ThreadPoolExecutor(8), options=options)
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Service(self), server)
         if self._health:
             methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
