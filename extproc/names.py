@@ -19,6 +19,8 @@ INTERNAL_MODEL_HEADER: Final = "seldon-internal-model"
 INTERNAL_PREFIX: Final = "x-extproc-"
 LABEL_HEADER: Final = "x-extproc-route"
 MIRROR_HEADER: Final = "x-extproc-mirror"
+BODY_MODEL_HEADER: Final = "x-extproc-model"  # the model that a JSON body names
+BODY_PROBLEM_HEADER: Final = "x-extproc-problem"  # why it names none
 
 # Envoy's own names that both sides must agree on.
 EXT_PROC_FILTER: Final = "envoy.filters.http.ext_proc"
@@ -36,18 +38,31 @@ ACCESS_LOG_METHOD: Final = "/envoy.service.accesslog.v3.AccessLogService/StreamA
 # Names in the generated Envoy configuration.
 INFERENCE_LISTENER: Final = "inference"
 INFERENCE_ROUTES: Final = "inference"
+BODY_READER: Final = "extproc.body-reader"  # the filters for models that JSON bodies name
+BODY_WRITER: Final = "extproc.body-writer"
+V2_GUARD: Final = "extproc.v2-guard"  # and for those that gRPC messages name
+V2_READER: Final = "extproc.v2-reader"
+V2_NAMER: Final = "extproc.v2-namer"
+V2_WRITER: Final = "extproc.v2-writer"
 MIRRORS: Final = "mirrors"  # the internal listener and its route configuration, and the cluster that leads to it
 EXT_PROC_CLUSTER: Final = "extproc"
 XDS_CLUSTER: Final = "extproc-xds"
 OTLP_CLUSTER: Final = "extproc-otlp"  # the collector of traces
+OWN_FILTERS: Final = "extproc."  # what the names of further filters of ours begin with
+RESERVED_FILTERS: Final = frozenset({EXT_PROC_FILTER, "envoy.filters.http.router"})
 RESERVED_CLUSTERS: Final = frozenset({MIRRORS, EXT_PROC_CLUSTER, XDS_CLUSTER, OTLP_CLUSTER})
 
 RESOURCE_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 RESOURCE_NAME_MAX: Final = 63
 SERVED_NAME: Final = re.compile(r"[A-Za-z0-9._~-]+")
+SERVED_NAME_IN_JSON: Final = re.compile(r"[!#-\[\]-~]([ !#-\[\]-~]*[!#-\[\]-~])?")  # what JSON takes as it stands
+SERVED_NAME_MAX: Final = 255
+
+CLUSTER_BACKEND: Final = "cluster/"  # no name of a Model begins so
 
 EXPERIMENT_SUFFIX: Final = ".experiment"
 PIPELINE_SUFFIX: Final = ".pipeline"
+CLUSTER_SUFFIX: Final = ".cluster"  # in the token of a candidate that is a cluster of the user's own
 METADATA: Final = "extproc"  # the namespace of our metadata, a route's and a request's
 FALLBACK: Final = "fallback"
 MIRROR: Final = "mirror"
@@ -111,6 +126,16 @@ def served(route_name: str) -> tuple[str, str, Protocol, str] | None:
 def model_cluster(model: str, protocol: Protocol) -> str:
     """The Envoy cluster generated for a Model's `endpoints` (its own name) or `grpc_endpoints`."""
     return f"{model}/grpc" if protocol == "grpc" else model
+
+
+def cluster_backend(cluster: str) -> str:
+    """What a cluster of the user's own is among all that experiments can name: never a model's name, however called."""
+    return CLUSTER_BACKEND + cluster
+
+
+def backend_cluster(backend: str) -> str:
+    """The cluster of the user's own that a backend is; empty for a model."""
+    return backend.removeprefix(CLUSTER_BACKEND) if backend.startswith(CLUSTER_BACKEND) else ""
 
 
 def experiment_endpoint(experiment: str) -> str:

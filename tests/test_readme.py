@@ -4,6 +4,7 @@ A section (`## …`) is a shell of its own in a folder of its own, with free por
 model names, blanks and lines of tables may differ; `...` stands for anything.
 """
 
+import json
 import os
 import re
 import shutil
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from click.testing import CliRunner
 
-from extproc.cli import COMMANDS
+from extproc.cli import COMMANDS, command
 from tests.harness.ports import free_port
 from tests.harness.process import Child, EndedEarlyError
 from tests.harness.waiting import eventually
@@ -41,6 +43,12 @@ ELSEWHERE: Final = {
     "make test": ".ci/run",
     "kubectl apply -f envoy/sidecar.yaml": "tests/test_sidecar.py",
     "docker compose up --build": "tests/test_compose.py",
+}
+EXPERIMENT: Final = {
+    "@type": "type.googleapis.com/extproc.v1.Experiment",
+    "name": "iris-ab",
+    "default": "iris",
+    "candidates": [{"name": "iris", "weight": 1}],
 }
 HERE: Final = ". .venv/bin/activate"  # the tests' own environment is active
 KEEP: Final = "make demo KEEP=1"
@@ -189,9 +197,21 @@ def test_what_is_run_elsewhere_is_run_there() -> None:
 
 def test_every_command_block_is_one_that_is_run() -> None:
     languages = re.findall(r"^```(\S*)\n", README, re.MULTILINE)
-    assert set(languages) <= {"console", ""}, "a block of another kind would not be run"
+    assert set(languages) <= {"console", "json", ""}, "a block of another kind would not be run"
     for block in re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
         assert "$ " not in block
+
+
+def test_every_resource_is_valid(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```json\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for number, block in enumerate(blocks):
+        # What is not whole is part of an experiment.
+        shown = json.loads(block) if block.startswith("{") else {**EXPERIMENT, **json.loads("{" + block + "}")}
+        file = tmp_path / f"{number}.json"
+        file.write_text(json.dumps({"resources": [shown]}))
+        result = CliRunner().invoke(command, ["validate", str(file)])
+        assert result.exit_code == 0, result.output
 
 
 def test_the_tables_name_every_command_and_no_other() -> None:

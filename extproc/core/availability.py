@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from extproc.core.resources import Experiment, WhenUnavailable
 
-Available = Callable[[str], bool]
+Available = Callable[[str], bool]  # of a candidate's `backend`
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Shares:
 
 
 def shares(experiment: Experiment, available: Available) -> Shares:
-    """The split in effect, given which models are available. Total."""
-    ready = tuple(c for c in experiment.candidates if available(c.name))
+    """The split in effect, given who is available. Total."""
+    ready = tuple(c for c in experiment.candidates if available(c.backend))
     complete = len(ready) == len(experiment.candidates)
     if experiment.when_unavailable is WhenUnavailable.DEFAULT_ONLY and not complete:
         return _alone(experiment.default)

@@ -9,9 +9,30 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Final
 
-from extproc.core import rules, unit_rules
+from extproc import names
+from extproc.core import match_rules, rules, unit_rules
+from extproc.core.matches import Match
+from extproc.core.models import Api, Endpoint, Model, Readiness
+from extproc.core.rules import demand
 from extproc.core.units import Layer, Override, Stickiness
-from extproc.errors import InvalidResource
+
+__all__ = [
+    "MILLION",
+    "Api",
+    "Candidate",
+    "Endpoint",
+    "Experiment",
+    "Kind",
+    "Mirror",
+    "Model",
+    "PassThrough",
+    "Readiness",
+    "Resource",
+    "ResourceType",
+    "Retry",
+    "WhenUnavailable",
+    "kind_of",
+]
 
 MILLION: Final = 1_000_000
 
@@ -38,6 +59,7 @@ class Kind(Enum):
     EXPERIMENT = "type.googleapis.com/extproc.v1.Experiment"
     CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
     ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+    FILTER = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter"
 
     # Members are singletons. Enum's own hash is a call into Python, for each of 40,000 keys that are looked up.
     __hash__ = object.__hash__
@@ -49,81 +71,42 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One `host:port` of a model server; `host` is an IP address or a DNS name, IPv6 without its brackets."""
+class Candidate:
+    """One of those that share an experiment's requests; `weight` is 0 to 2^32 - 1, in any unit.
 
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """How Envoy learns whether a model answers: an HTTP GET of `path` every `interval` milliseconds."""
-
-    path: str = ""
-    interval: int = 1000
-    disabled: bool = False
-
-    def __post_init__(self) -> None:
-        _demand(rules.readiness_problems(self.path, self.interval))
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model and where it is served.
-
-    `endpoints` (HTTP) or `cluster`, and `grpc_endpoints` or `grpc_cluster`, at least one of the four. `served_name`
-    is what the model server calls it. Raises InvalidResource.
+    `name` is a Model's, or what the user's own `cluster` is called in this experiment, by default by its own name.
     """
 
     name: str
-    version: int = 1
-    endpoints: tuple[Endpoint, ...] = ()
-    grpc_endpoints: tuple[Endpoint, ...] = ()
+    weight: int
     cluster: str = ""
-    grpc_cluster: str = ""
-    served_name: str = ""
-    readiness: Readiness = field(default_factory=Readiness)
-
-    def __hash__(self) -> int:
-        return hash(self.name)  # of two of one name only one is in force
 
     def __post_init__(self) -> None:
-        if not self.served_name:
-            object.__setattr__(self, "served_name", self.name)
-        _demand(rules.model_problems(self))
+        if not self.name:
+            object.__setattr__(self, "name", self.cluster)
 
     @property
-    def readiness_path(self) -> str:
-        """The path that answers 200 when the model is ready (Open Inference Protocol, "Model Ready")."""
-        return self.readiness.path or f"/v2/models/{self.served_name}/ready"
-
-    @property
-    def speaks_http(self) -> bool:
-        return bool(self.endpoints or self.cluster)
-
-    @property
-    def speaks_grpc(self) -> bool:
-        return bool(self.grpc_endpoints or self.grpc_cluster)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One of the models that share an experiment's requests; `weight` is 0 to 2^32 - 1, in any unit."""
-
-    name: str
-    weight: int
+    def backend(self) -> str:
+        """Who serves, among all that experiments can name."""
+        return names.cluster_backend(self.cluster) if self.cluster else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """The model that gets copies; `millionths` of all requests, 0 to 1,000,000 (Envoy resolves no finer)."""
+    """Who gets copies; `millionths` of all requests, 0 to 1,000,000 (Envoy resolves no finer). See Candidate."""
 
     name: str
     millionths: int
+    cluster: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.cluster)
+
+    @property
+    def backend(self) -> str:
+        """Who serves, among all that experiments can name."""
+        return names.cluster_backend(self.cluster) if self.cluster else self.name
 
     @property
     def percent(self) -> float:
@@ -141,9 +124,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A split of one endpoint's requests between candidates, with an optional mirror. Raises InvalidResource.
+    """A split of requests between candidates, with optional mirrors. Raises InvalidResource.
 
     `default` is the model whose endpoint is intercepted; empty for an experiment that is only called by its own name.
+    Between clusters no endpoint is: `match` alone says which requests are split, and the default is for those of them
+    that are left alone.
     `timeout` is in milliseconds, 0 for none. `holdout` is in millionths. `mirrors` are up to four; `mirror` is the
     first of them, and enough to give where there is one.
     """
@@ -161,6 +146,7 @@ class Experiment:
     overrides: tuple[Override, ...] = ()
     layer: Layer | None = None
     mirrors: tuple[Mirror, ...] = ()
+    match: Match | None = None
 
     def __hash__(self) -> int:
         return hash(self.name)  # and not of two thousand candidates
@@ -170,12 +156,31 @@ class Experiment:
             object.__setattr__(self, "mirror", self.mirrors[0])
         elif self.mirror:
             object.__setattr__(self, "mirrors", (self.mirror,))
-        _demand([*rules.experiment_problems(self), *unit_rules.unit_problems(self)])
+        demand([
+            *rules.experiment_problems(self),
+            *unit_rules.unit_problems(self),
+            *match_rules.match_problems(self),
+        ])  # fmt: skip
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """Every model that the experiment names, candidates first."""
-        return (*(c.name for c in self.candidates), *(m.name for m in self.mirrors))
+    def named(self) -> tuple[Candidate | Mirror, ...]:
+        """Everybody whom the experiment names, candidates first."""
+        return (*self.candidates, *self.mirrors)
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Everybody who serves for it."""
+        return tuple(each.backend for each in self.named)
+
+    @property
+    def of_clusters(self) -> bool:
+        """Whether it is between clusters, and not between models."""
+        return bool(self.candidates and self.candidates[0].cluster)
+
+    @property
+    def intercepts(self) -> str:
+        """The model whose endpoint it answers; empty for none."""
+        return "" if self.of_clusters else self.default
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +203,3 @@ def kind_of(resource: Resource) -> Kind:
             return Kind.EXPERIMENT
         case PassThrough():
             return resource.kind
-
-
-def _demand(problems: list[rules.Problem]) -> None:
-    if problems:
-        raise InvalidResource(problems)

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from extproc import names
-from extproc.errors import Problem
+from extproc.errors import InvalidResource, Problem
 
 if TYPE_CHECKING:
-    from extproc.core.resources import Endpoint, Experiment, Model
+    from extproc.core.resources import Candidate, Endpoint, Experiment, Mirror, Model
 
-__all__ = ["Problem", "experiment_problems", "model_problems", "readiness_problems"]
+__all__ = ["Problem", "demand", "experiment_problems", "model_problems", "named_at", "readiness_problems"]
 
 WEIGHT_MAX: Final = 2**32 - 1
 VERSION_MAX: Final = 2**32 - 1
@@ -36,6 +36,12 @@ _DNS_LABEL: Final = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_DNS_LABEL}(\.{_DNS_LABEL})*\.?")  # RFC 1123 2.1, and underscores
 _ADDRESS: Final = re.compile(r"[0-9.]+|.*:.*")  # what only an IP address looks like
 _PATH: Final = re.compile(r"/[!-~]*")
+
+
+def demand(problems: list[Problem]) -> None:
+    """Raises InvalidResource with these problems, if there are any."""
+    if problems:
+        raise InvalidResource(problems)
 
 
 def name_problems(path: str, name: str) -> Iterator[Problem]:
@@ -122,6 +128,9 @@ def _served_name(model: Model) -> Iterator[Problem]:
     # A served name that only repeats the name is the name's problem.
     if model.served_name == model.name:
         return
+    if model.speaks_openai:
+        yield from _served_in_json(model.served_name)
+        return
     # `.` and `..` are steps, not names (RFC 3986 section 5.2.4): they would lead to another path of the server.
     if not names.SERVED_NAME.fullmatch(model.served_name) or model.served_name in (".", ".."):
         yield Problem(
@@ -129,9 +138,19 @@ def _served_name(model: Model) -> Iterator[Problem]:
         )
 
 
+def _served_in_json(name: str) -> Iterator[Problem]:
+    if len(name) > names.SERVED_NAME_MAX:
+        yield Problem("served_name", f"has {len(name)} characters: at most {names.SERVED_NAME_MAX} are allowed")
+    elif not names.SERVED_NAME_IN_JSON.fullmatch(name):
+        yield Problem("served_name", f"{name!r}: use printable ASCII characters, and neither quotes nor backslashes")
+
+
 def _one_way_in(model: Model) -> Iterator[Problem]:
     if not (model.speaks_http or model.speaks_grpc):
         yield Problem("endpoints", "is missing: say where the model is served, in endpoints or grpc_endpoints")
+    for field in ("grpc_endpoints", "grpc_cluster"):
+        if model.speaks_openai and getattr(model, field):
+            yield Problem(field, "can't be given with api OPENAI, which is spoken over HTTP: give endpoints or cluster")
     for given, cluster in (("endpoints", "cluster"), ("grpc_endpoints", "grpc_cluster")):
         if getattr(model, given) and getattr(model, cluster):
             yield Problem(cluster, f"stands beside {given}: give one of the two")
@@ -142,7 +161,7 @@ def _candidates(experiment: Experiment) -> Iterator[Problem]:
         yield Problem("candidates", "is empty: name at least one candidate (with weight 100 for a mirror-only trial)")
     first: dict[str, int] = {}
     for i, candidate in enumerate(experiment.candidates):
-        yield from name_problems(f"candidates[{i}].name", candidate.name)
+        yield from _called(f"candidates[{i}]", candidate)
         if candidate.name in first:
             yield Problem(
                 f"candidates[{i}].name",
@@ -151,6 +170,21 @@ def _candidates(experiment: Experiment) -> Iterator[Problem]:
             )
         elif candidate.name:
             first[candidate.name] = i
+
+
+def named_at(experiment: Experiment) -> Iterator[tuple[str, Candidate | Mirror]]:
+    """Everybody whom an experiment names, candidates first, each with its place in the user's file."""
+    yield from ((f"candidates[{i}]", candidate) for i, candidate in enumerate(experiment.candidates))
+    for i, mirror in enumerate(experiment.mirrors):
+        yield ("mirror" if len(experiment.mirrors) == 1 else f"mirrors[{i}]"), mirror
+
+
+def _called(where: str, named: Candidate | Mirror) -> Iterator[Problem]:
+    """What is wrong with the name of a candidate or a mirror. A cluster may be called anything, a candidate may not."""
+    if named.cluster and named.name == named.cluster and any(name_problems("", named.name)):
+        yield Problem(f"{where}.name", f"is missing, and {named.cluster!r} can't be one: give one beside the cluster")
+    else:
+        yield from name_problems(f"{where}.name", named.name)
 
 
 def _weights(experiment: Experiment) -> Iterator[Problem]:
@@ -182,7 +216,7 @@ def _mirrors(experiment: Experiment) -> Iterator[Problem]:
     candidates = [c.name for c in experiment.candidates]
     for i, mirror in enumerate(experiment.mirrors):
         where = "mirror" if len(experiment.mirrors) == 1 else f"mirrors[{i}]"
-        yield from name_problems(f"{where}.name", mirror.name)
+        yield from _called(where, mirror)
         if mirror.name and mirror.name in candidates:
             yield Problem(
                 f"{where}.name", f"{mirror.name!r} is a candidate too: a model is either split to or mirrored to"

@@ -10,12 +10,14 @@ from enum import StrEnum
 from typing import Final
 
 from extproc import names
+from extproc.core.apis import misfits
 from extproc.core.assignment import Hash
 from extproc.core.availability import Shares, shares
 from extproc.core.resources import MILLION, Experiment, Model
 from extproc.core.split import cumulate
 from extproc.core.tokens import served_as
 from extproc.core.units import Layer, OnMissing
+from extproc.core.upstreams import server
 
 
 class Outcome(StrEnum):
@@ -146,7 +148,7 @@ class Table:
 EMPTY: Final = Table({})
 NO_REVISIONS: Final[Mapping[str, int]] = {}
 
-Usable = Callable[[str, names.Protocol], bool]
+Usable = Callable[[str, names.Protocol], bool]  # of a candidate's `backend`
 
 
 def compile_table(
@@ -175,14 +177,18 @@ def compile_experiment(
 ) -> dict[Key, Entry]:
     """One experiment's entries. They depend on nothing but what is asked here of its own candidates.
 
-    `usable(model, protocol)` says whether a model may be chosen. `accepted` holds the names of the decided routes that
-    Envoy has ACKed: a candidate is only ever named to an Envoy that knows its route. While one that would be drawn is
-    missing there, the draw is left to Envoy, whose routes are complete in themselves; sticky requests go on. `hash64`
-    is XXH64, for experiments that assign units.
+    `usable(backend, protocol)` says whether who serves may be chosen. `accepted` holds the names of the decided routes
+    that Envoy has ACKed: a candidate is only ever named to an Envoy that knows its route. While one that would be drawn
+    is missing there, the draw is left to Envoy, whose routes are complete in themselves; sticky requests go on.
+    `hash64` is XXH64, for experiments that assign units.
     """
     entries: dict[Key, Entry] = {}
+    unfit = misfits(experiment, models)
     for protocol in names.PROTOCOLS:
-        now = shares(experiment, lambda model, protocol=protocol: usable(model, protocol))  # type: ignore[misc]
+        now = shares(
+            experiment,
+            lambda backend, protocol=protocol: backend not in unfit and usable(backend, protocol),  # type: ignore[misc]
+        )
         known = {
             name
             for name in (*(c.name for c in experiment.candidates), names.UNTOUCHED)
@@ -211,10 +217,11 @@ def _entry(
         label = names.label(experiment.name, names.UNTOUCHED) if names.UNTOUCHED in known else ""
         return Decision(experiment.name, experiment.default, outcome, label, revision)
 
+    reachable = set(now.reachable)
     sticky = {
-        served_as(models[name], experiment.resource_type): decision(name, Outcome.STICKY)
-        for name in now.reachable
-        if name in known and name in models
+        served_as(serving, experiment.resource_type): decision(each.name, Outcome.STICKY)
+        for each in experiment.candidates
+        if each.name in reachable and each.name in known and (serving := server(each, models))
     }
     if not now.weighted or not all(name in known for name, _ in now.weighted):
         outcome = Outcome.NOT_ACCEPTED if now.weighted else Outcome.UNAVAILABLE

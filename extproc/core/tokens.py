@@ -1,17 +1,20 @@
 """`x-seldon-route` tokens: how a served candidate is written down, and how a client's header is read.
 
-A token is `:<model>_<version>:` or `:<pipeline>.pipeline:`; several may follow each other in one header, and HTTP may
-join several headers with commas. Reading is total: garbage is no token.
+A token is `:<model>_<version>:`, `:<pipeline>.pipeline:` or `:<candidate>.cluster:`; several may follow each other in
+one header, and HTTP may join several headers with commas. Reading is total: garbage is no token.
 """
 
 from collections.abc import Iterator
 
 from extproc import names
-from extproc.core.resources import Model, ResourceType
+from extproc.core.resources import ResourceType
+from extproc.core.upstreams import Server, Upstream
 
 
-def served_as(model: Model, resource_type: ResourceType) -> str:
-    """What `seldon-internal-model` says: `<model>_<version>`, or `<pipeline>.pipeline`."""
+def served_as(model: Server, resource_type: ResourceType) -> str:
+    """What `seldon-internal-model` says: `<model>_<version>`, or `<pipeline>.pipeline`; a cluster is not told."""
+    if isinstance(model, Upstream):
+        return model.name + names.CLUSTER_SUFFIX
     if resource_type is ResourceType.PIPELINE:
         return names.pipeline_endpoint(model.name)
     return f"{model.name}_{model.version}"

@@ -6,7 +6,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from extproc.core.resources import Experiment, Mirror, Model, Readiness, ResourceType, Retry, WhenUnavailable, kind_of
+from extproc.core.resources import (
+    Api,
+    Candidate,
+    Experiment,
+    Mirror,
+    Model,
+    Readiness,
+    ResourceType,
+    Retry,
+    WhenUnavailable,
+    kind_of,
+)
 from extproc.core.units import Layer, OnMissing, Stickiness, UnitSource
 from extproc.wire import durations
 from extproc.wire.declared import RETRY_ATTEMPTS, RETRY_ON
@@ -35,6 +46,7 @@ def _model(model: Model) -> list[tuple[str, Any, Any]]:
         ("grpc_cluster", model.grpc_cluster, ""),
         ("served_name", model.served_name, model.name),
         ("readiness", _given(_readiness(model.readiness)), {}),
+        ("api", model.api.value, Api.V2.value),
     ]
 
 
@@ -51,7 +63,7 @@ def _experiment(experiment: Experiment) -> list[tuple[str, Any, Any]]:
         ("name", experiment.name, ""),
         ("default", experiment.default, ""),
         # A weight of 0 is written: whoever reads it shall see that it was meant.
-        ("candidates", [{"name": c.name, "weight": c.weight} for c in experiment.candidates], []),
+        ("candidates", [{**_named(c), "weight": c.weight} for c in experiment.candidates], []),
         ("mirror", _mirror(experiment.mirrors[0]) if len(experiment.mirrors) == 1 else None, None),
         ("resource_type", experiment.resource_type.value, ResourceType.MODEL.value),
         ("when_unavailable", experiment.when_unavailable.value, WhenUnavailable.AVAILABLE_CANDIDATES.value),
@@ -62,11 +74,19 @@ def _experiment(experiment: Experiment) -> list[tuple[str, Any, Any]]:
         ("overrides", [{"candidate": o.candidate, "units": list(o.units)} for o in experiment.overrides], []),
         ("layer", _layer(experiment.layer) if experiment.layer else None, None),
         ("mirrors", [_mirror(mirror) for mirror in experiment.mirrors] if len(experiment.mirrors) > 1 else [], []),
+        ("match", experiment.match.body if experiment.match else None, None),
     ]
 
 
+def _named(named: Candidate | Mirror) -> dict[str, Any]:
+    """Who is meant; a cluster's own name is not said twice."""
+    if not named.cluster:
+        return {"name": named.name}
+    return {"name": named.name, "cluster": named.cluster} if named.name != named.cluster else {"cluster": named.cluster}
+
+
 def _mirror(mirror: Mirror) -> dict[str, Any]:
-    return {"name": mirror.name, "percent": _percent(mirror.millionths)}
+    return {**_named(mirror), "percent": _percent(mirror.millionths)}
 
 
 def _percent(millionths: int) -> float:

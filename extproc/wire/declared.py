@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from extproc.core import rules
 from extproc.core.resources import (
     MILLION,
+    Api,
     Candidate,
     Endpoint,
     Experiment,
@@ -28,7 +29,7 @@ from extproc.core.resources import (
 )
 from extproc.core.units import Override
 from extproc.errors import InvalidResource, Problem
-from extproc.wire import declared_units
+from extproc.wire import declared_match, declared_units
 from extproc.wire.pb.extproc.v1 import resources_pb2 as pb
 from extproc.wire.structure import Gap, read_message, respelled, unaffected
 from extproc.wire.values import Json, shown
@@ -49,6 +50,7 @@ _MILLIONTHS_OF_A_PERCENT: Final = MILLION // 100
 _JUDGED_BY: Final[Mapping[str, re.Pattern[str]]] = {
     "endpoints": re.compile(r"cluster|grpc_cluster|grpc_endpoints"),
     "when_unavailable": re.compile(r"default"),
+    "served_name": re.compile(r"api"),
 }
 
 
@@ -126,6 +128,7 @@ def _model(message: pb.Model, unfit: list[Problem]) -> Model:
             grpc_cluster=message.grpc_cluster,
             served_name=message.served_name,
             readiness=readiness,
+            api=Api(pb.Model.Api.Name(message.api)),
         )
     except InvalidResource as error:
         raise InvalidResource([*error.problems, *invalid]) from error
@@ -137,7 +140,7 @@ def _model(message: pb.Model, unfit: list[Problem]) -> Model:
 def _experiment(message: pb.Experiment, unfit: list[Problem]) -> Experiment:
     return Experiment(
         name=message.name,
-        candidates=tuple(Candidate(c.name, c.weight) for c in message.candidates),
+        candidates=tuple(Candidate(c.name, c.weight, c.cluster) for c in message.candidates),
         default=message.default,
         mirror=_mirror("mirror", message.mirror, unfit) if message.HasField("mirror") else None,
         resource_type=ResourceType(pb.Experiment.ResourceType.Name(message.resource_type)),
@@ -149,6 +152,7 @@ def _experiment(message: pb.Experiment, unfit: list[Problem]) -> Experiment:
         overrides=tuple(Override(o.candidate, tuple(o.units)) for o in message.overrides),
         layer=declared_units.layer(message.layer) if message.HasField("layer") else None,
         mirrors=_mirrors(message, unfit),
+        match=declared_match.match(message.match, unfit) if message.HasField("match") else None,
     )
 
 
@@ -159,7 +163,7 @@ def _mirrors(message: pb.Experiment, unfit: list[Problem]) -> tuple[Mirror, ...]
 
 
 def _mirror(where: str, message: pb.Mirror, unfit: list[Problem]) -> Mirror:
-    return Mirror(message.name, _millionths(f"{where}.percent", message.percent, unfit))
+    return Mirror(message.name, _millionths(f"{where}.percent", message.percent, unfit), message.cluster)
 
 
 def _millionths(path: str, percent: float, unfit: list[Problem]) -> int:

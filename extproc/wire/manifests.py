@@ -135,7 +135,7 @@ def _typed(value: dict[str, Json], origin: str, where: str) -> Offer:
             resource, problems = model_of(without(value, TYPE))
         case Kind.EXPERIMENT:
             resource, problems = experiment_of(without(value, TYPE))
-        case Kind.CLUSTER | Kind.ROUTES:
+        case Kind.CLUSTER | Kind.ROUTES | Kind.FILTER:
             resource, problems = _pass_through(kind, value)
     return Offer(origin, where, kind, name, resource, problems)
 

@@ -15,8 +15,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from extproc.errors import Problem
 from extproc.wire.scalars import FILLERS, READERS, Wrong, duration
-from extproc.wire.values import Json, doubled, shown, step
+from extproc.wire.values import Json, doubled, flaws, shown, step
 
+_STRUCT: Final = "google.protobuf.Struct"
 _DURATION: Final = "google.protobuf.Duration"
 
 
@@ -125,7 +126,15 @@ class _Walk:
             return duration(value)
         if not isinstance(value, dict):
             raise Wrong(f"must be an object, not {shown(value)}")
+        if message.full_name == _STRUCT:
+            return self._struct(value, at, path)
         return self.message(message, value, at, path)
+
+    def _struct(self, value: dict[str, Json], at: str, path: str) -> dict[str, Json]:
+        """Any object, as far as it is well-formed."""
+        problems = tuple(flaws(value, path))
+        self.gaps += [Gap(at, problem) for problem in problems]
+        return {} if problems else value
 
     def _gap(self, at: str, path: str, message: str) -> None:
         self.gaps.append(Gap(at, Problem(path, message)))

@@ -7,6 +7,7 @@ status, since Envoy translates its own answers.
 from typing import Final
 
 from extproc import names
+from extproc.core.resources import Experiment
 from extproc.names import Protocol
 from extproc.xds.encode import Json, typed
 from extproc.xds.model_routes import MODELS_PATH
@@ -14,8 +15,8 @@ from extproc.xds.model_routes import MODELS_PATH
 _HEADER: Final = f"%REQ({names.MODEL_HEADER})%"
 
 # `/v2/models/<this>/…`, as the client wrote it; Envoy escapes it for JSON.
-_SEGMENT: Final = "%CEL(request.url_path.split('/')[3])%"
-_CEL: Final = {
+SEGMENT: Final = "%CEL(request.url_path.split('/')[3])%"
+CEL: Final = {
     "name": "envoy.formatter.cel",
     "typed_config": typed(
         "envoy.extensions.formatter.cel.v3.Cel",
@@ -36,7 +37,7 @@ def unknown_in_header() -> Json:
 def unknown_in_path() -> Json:
     """404 for a path `/v2/models/<name>…` that names no endpoint."""
     match = {"safe_regex": {"regex": f"{MODELS_PATH}[^/]+(/.*)?"}}
-    return _answer("unknown-model", match, 404, _unknown(_SEGMENT), _CEL)
+    return _answer("unknown-model", match, 404, _unknown(SEGMENT), CEL)
 
 
 def no_route() -> Json:
@@ -48,7 +49,7 @@ def no_route() -> Json:
     mapper = {
         # https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage: no route matched
         "filter": {"response_flag_filter": {"flags": ["NR"]}},
-        "body_format_override": _body_format({**_unknown(_SEGMENT), "code": 404}, _CEL),
+        "body_format_override": body_format({**_unknown(SEGMENT), "code": 404}, CEL),
     }
     return {"mappers": [mapper]}
 
@@ -57,6 +58,12 @@ def nothing_here() -> Json:
     """404 for every other path."""
     text = f"nothing is served at this path: models are called at {MODELS_PATH}<name>/infer"
     return _answer("not-found", {"prefix": "/"}, 404, {"error": text})
+
+
+def unnamed(match: Json) -> Json:
+    """404 for a gRPC call that names no model."""
+    text = f"the call names no model: give model_name in its message, or {names.MODEL_HEADER} in its metadata"
+    return _answer("unnamed", match, 404, {"error": text})
 
 
 def wrong_protocol(endpoint: str, protocol: Protocol, match: Json) -> Json:
@@ -74,6 +81,13 @@ def waiting(experiment: str, reasons: list[str], match: Json) -> Json:
     return _answer("waiting", match, 503, {"error": text, "experiment": experiment})
 
 
+def unmatched(experiment: Experiment, match: Json) -> Json:
+    """404 for a request that an experiment is not for, and that it has no default for."""
+    lacks = f"its default '{experiment.default}' is not defined" if experiment.default else "it has no default"
+    text = f"the request does not match experiment '{experiment.name}', and {lacks}"
+    return _answer("unmatched", match, 404, {"error": text, "experiment": experiment.name})
+
+
 def _unknown(name: str) -> Json:
     text = f"model '{name}' is unknown: no Model and no Experiment has this name"
     return {"error": text, "model": name}
@@ -85,12 +99,13 @@ def _answer(name: str, match: Json, status: int, body: Json, *formatters: Json) 
         "match": match,
         "direct_response": {
             "status": status,
-            "body_format": _body_format({**body, "code": status}, *formatters),
+            "body_format": body_format({**body, "code": status}, *formatters),
         },
     }
 
 
-def _body_format(body: Json, *formatters: Json) -> Json:
+def body_format(body: Json, *formatters: Json) -> Json:
+    """A SubstitutionFormatString of JSON; command operators in it need their `formatters`."""
     return {
         "json_format": body,
         "content_type": "application/json",

@@ -1,9 +1,10 @@
 """The listener that clients call: what is taken from a request before it is routed, and how extproc is asked."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from extproc import names
-from extproc.xds import answers
+from extproc.xds import answers, json_bodies, openai_answers, v2_bodies
 from extproc.xds.access_logs import logged
 from extproc.xds.encode import Json, typed
 from extproc.xds.http import filter_chain, socket_address
@@ -28,8 +29,8 @@ _STRIP_CLIENT_HEADERS: Final = {
 }
 
 
-def listener(options: Options, route_specifier: Json) -> Json:
-    """The inference listener."""
+def listener(options: Options, route_specifier: Json, filters: Iterable[Json] = ()) -> Json:
+    """The inference listener. `filters` are the users' own, which come before all others."""
     return {
         "name": names.INFERENCE_LISTENER,
         "address": socket_address(options.inference_host, options.inference_port),
@@ -40,7 +41,15 @@ def listener(options: Options, route_specifier: Json) -> Json:
             filter_chain(
                 names.INFERENCE_LISTENER,
                 route_specifier,
-                [_EXT_PROC],
+                [
+                    *filters,
+                    json_bodies.reading(),
+                    *v2_bodies.reading(),
+                    _EXT_PROC,
+                    # Behind ext_proc: they go by what it has decided.
+                    json_bodies.writing(),
+                    v2_bodies.writing(),
+                ],
                 codec_type="AUTO",
                 early_header_mutation_extensions=[_STRIP_CLIENT_HEADERS],
                 # https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge
@@ -65,7 +74,7 @@ def listener(options: Options, route_specifier: Json) -> Json:
                 },
                 stream_idle_timeout=STREAM_IDLE_TIMEOUT,
                 request_headers_timeout="30s",
-                local_reply_config=answers.no_route(),
+                local_reply_config={"mappers": [*openai_answers.failures(), *answers.no_route()["mappers"]]},
                 **traced(options.tracing),
                 **logged(options),
             )

@@ -43,8 +43,8 @@ class Interval:
 WHOLE: Final = Interval(0, MILLION)
 
 
-def intervals(weighted: Iterable[tuple[T, int]]) -> list[tuple[T, Interval]]:
-    """The million, shared out by weight in the given order; at least one weight must be above 0.
+def intervals(weighted: Iterable[tuple[T, int]], million: int = MILLION) -> list[tuple[T, Interval]]:
+    """The million, or the begin of it, shared out by weight in the given order; at least one weight must be above 0.
 
     The ends are rounded to the nearest millionth, so no rounding adds up. A candidate that is left with nothing has
     no interval: extproc goes on drawing it, Envoy alone does not.
@@ -55,7 +55,7 @@ def intervals(weighted: Iterable[tuple[T, int]]) -> list[tuple[T, Interval]]:
     cumulative = low = 0
     for candidate, weight in weighted:
         cumulative += weight
-        high = _rounded(cumulative * MILLION, total)
+        high = _rounded(cumulative * million, total)
         if high > low:
             shared.append((candidate, Interval(low, high)))
         low = high

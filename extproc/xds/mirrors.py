@@ -10,14 +10,16 @@ from typing import Final
 from extproc import names
 from extproc.core.resources import MILLION, Experiment, Model, ResourceType
 from extproc.core.tokens import served_as, token
+from extproc.core.upstreams import Server
 from extproc.names import Protocol
-from extproc.xds import answers
+from extproc.xds import answers, json_bodies, v2_bodies
 from extproc.xds.access_logs import logged
 from extproc.xds.encode import Encoded, Json, once, typed
 from extproc.xds.http import filter_chain, load_assignment, upstream
 from extproc.xds.intervals import Interval, fraction
+from extproc.xds.lua_filters import switched_on
 from extproc.xds.matching import Maps, always, ending, tree, written_out
-from extproc.xds.model_routes import ROUTE, host, matching, mirror_end_route, overwrite, speaks
+from extproc.xds.model_routes import ROUTE, host, matching, mirror_end_route, overwrite, speaks, speaks_openai
 from extproc.xds.remembered import Remembered
 from extproc.xds.tracing import traced
 from extproc.xds.world import Options
@@ -44,7 +46,7 @@ Copy = tuple[str, int]  # a mirror's name, and the threshold of Envoy's random v
 
 
 def copies(
-    mirrors: Iterable[tuple[Model, int]], protocol: Protocol, part: Interval
+    mirrors: Iterable[tuple[Server, int]], protocol: Protocol, part: Interval
 ) -> list[tuple[Interval, tuple[Copy, ...]]]:
     """What of an interval is copied to whom. `mirrors` are models with their rates in millionths.
 
@@ -74,7 +76,7 @@ def _policy(label: str, threshold: int) -> Encoded:
     return once("envoy.config.route.v3.RouteActionRequestMirrorPolicy", policy)
 
 
-def routes(mirrored: Iterable[tuple[str, Model, ResourceType]], maps: Maps = written_out) -> Json:
+def routes(mirrored: Iterable[tuple[str, Server, ResourceType, tuple[str, ...]]], maps: Maps = written_out) -> Json:
     """The RouteConfiguration of the internal listener.
 
     `mirrored` are experiments, each with one of its mirrors; a copy of any other gets a 404.
@@ -84,24 +86,25 @@ def routes(mirrored: Iterable[tuple[str, Model, ResourceType]], maps: Maps = wri
     return {"name": names.MIRRORS, "virtual_hosts": [host(names.MIRRORS, matcher, names.MIRROR_HEADER)]}
 
 
-def way(experiment: str, mirror: Model, resource_type: ResourceType) -> Encoded:
-    """The way of one experiment's copies to its mirror."""
+def way(experiment: str, mirror: Server, resource_type: ResourceType, named: tuple[str, ...] = ()) -> Encoded:
+    """The way of one experiment's copies to its mirror; `named` is how the messages of gRPC call the model."""
     served = served_as(mirror, resource_type)
-    return ending(
-        [
-            mirror_end_route(
-                names.mirror_route(experiment, mirror.name, protocol),
-                matching(protocol, prefix="/"),
-                mirror,
-                protocol,
-                served=served,
-                metadata={"experiment": experiment, "mirror": mirror.name, ROUTE: token(served)},
-                timeout=TIMEOUT,
-            )
-            for protocol in names.PROTOCOLS
-            if speaks(mirror, protocol)
-        ]
-    )
+    ways = [
+        mirror_end_route(
+            names.mirror_route(experiment, mirror.name, protocol),
+            matching(protocol, prefix="/"),
+            mirror,
+            protocol,
+            resource_type=resource_type,
+            metadata={"experiment": experiment, "mirror": mirror.name, ROUTE: token(served)},
+            timeout=TIMEOUT,
+            filters=switched_on(names.BODY_WRITER) if speaks_openai(mirror) else {},
+        )
+        for protocol in names.PROTOCOLS
+        if speaks(mirror, protocol)
+    ]
+    other = isinstance(mirror, Model) and any(name != mirror.served_name for name in named)
+    return ending(v2_bodies.renaming(ways) if other else ways)
 
 
 def listener(options: Options, route_specifier: Json) -> Json:
@@ -114,7 +117,7 @@ def listener(options: Options, route_specifier: Json) -> Json:
             filter_chain(
                 names.MIRRORS,
                 route_specifier,
-                [],
+                [json_bodies.writing(), v2_bodies.writing()],
                 codec_type="HTTP2",
                 http2_protocol_options={
                     "max_concurrent_streams": COPIES,

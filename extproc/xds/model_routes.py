@@ -4,12 +4,14 @@ Every route to a model, whatever chose it, is made here, so that they can't diff
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeGuard
 
 from extproc import names
 from extproc.core.resources import Model, ResourceType, Retry
 from extproc.core.tokens import served_as
+from extproc.core.upstreams import Server, Upstream
 from extproc.names import Protocol
+from extproc.xds import json_bodies
 from extproc.xds.encode import Encoded, Json, once, typed
 from extproc.xds.remembered import Remembered
 
@@ -28,12 +30,18 @@ SERVED: Final = "served"
 SAFE_RETRY: Final = Retry(attempts=2, retry_on=("connect-failure", "refused-stream", "reset-before-request"))
 
 
-def speaks(model: Model, protocol: Protocol) -> bool:
+def speaks(model: Server, protocol: Protocol) -> bool:
     return model.speaks_grpc if protocol == "grpc" else model.speaks_http
 
 
-def cluster_of(model: Model, protocol: Protocol) -> str:
+def speaks_openai(model: Server) -> TypeGuard[Model]:
+    return isinstance(model, Model) and model.speaks_openai
+
+
+def cluster_of(model: Server, protocol: Protocol) -> str:
     """The cluster that serves a model: the user's own, or the one that is generated from its endpoints."""
+    if isinstance(model, Upstream):
+        return model.cluster
     own = model.grpc_cluster if protocol == "grpc" else model.cluster
     return own or names.model_cluster(model.name, protocol)
 
@@ -54,7 +62,7 @@ def matching(protocol: Protocol, **where: str) -> Json:
 
 
 def to_model(
-    model: Model,
+    model: Server,
     protocol: Protocol,
     at: str = "",
     *,
@@ -69,7 +77,6 @@ def to_model(
     `at` is the path that its requests begin with, empty where that may be any; `timeout` is in milliseconds, 0 for
     none; `mirrors` are RequestMirrorPolicies.
     """
-    served = served_as(model, resource_type)
     action = {
         **_destination(model, protocol, at),
         # Models may think for minutes. A request that no longer moves is ended by the stream idle timeout.
@@ -79,19 +86,49 @@ def to_model(
     }
     return {
         "route": once("envoy.config.route.v3.RouteAction", action),
-        "metadata": told(*metadata.items(), (SERVED, served)),
+        **_told_of(model, protocol, resource_type, metadata),
     }
 
 
+def _told_of(model: Server, protocol: Protocol, resource_type: ResourceType, facts: dict[str, str]) -> Json:
+    """The metadata of a route to `model`, and the room for bodies that one needs which is named in them."""
+    known = (*facts.items(), *_served(model, resource_type))
+    if protocol == "grpc" and isinstance(model, Model):
+        return {"metadata": told_with(model.served_name, *known)}
+    if not speaks_openai(model):
+        return {"metadata": told(*known)}
+    return {
+        "metadata": {"filter_metadata": {names.METADATA: dict(known), **json_bodies.known_as(model.served_name)}},
+        "request_body_buffer_limit": json_bodies.LIMIT,
+    }
+
+
+def _served(model: Server, resource_type: ResourceType) -> tuple[tuple[str, str], ...]:
+    """What the model is told that it is; what is no model is told nothing."""
+    return () if isinstance(model, Upstream) else ((SERVED, served_as(model, resource_type)),)
+
+
 def mirror_end_route(
-    name: str, match: Json, model: Model, protocol: Protocol, *, served: str, metadata: dict[str, str], timeout: str
+    name: str,
+    match: Json,
+    model: Server,
+    protocol: Protocol,
+    *,
+    resource_type: ResourceType,
+    metadata: dict[str, str],
+    timeout: str,
+    filters: Json,
 ) -> Json:
-    """The Route by which a copy reaches the mirror's model; nobody waits for its answer, so it is never retried."""
+    """The Route by which a copy reaches the mirror's model; nobody waits for its answer, so it is never retried.
+
+    `filters` are what is on for it.
+    """
     return {
         "name": name,
         "match": match,
         "route": {**_destination(model, protocol), "timeout": timeout},
-        "metadata": told(*metadata.items(), (SERVED, served)),
+        **({"typed_per_filter_config": filters} if filters else {}),
+        **_told_of(model, protocol, resource_type, metadata),
     }
 
 
@@ -126,6 +163,13 @@ def told(*facts: tuple[str, str]) -> Encoded:
     return once("envoy.config.core.v3.Metadata", {"filter_metadata": {names.METADATA: dict(facts)}})
 
 
+@Remembered
+def told_with(served: str, *facts: tuple[str, str]) -> Encoded:
+    """Likewise, and what the messages of a gRPC call shall call the model."""
+    metadata = {names.METADATA: dict(facts), names.V2_WRITER: {"model": served}}
+    return once("envoy.config.core.v3.Metadata", {"filter_metadata": metadata})
+
+
 def overwrite(header: str, value: str) -> Encoded:
     """A HeaderValueOption that replaces what anybody else set."""
     option = {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
@@ -137,9 +181,12 @@ def seconds(milliseconds: int) -> str:
     return f"{milliseconds // 1000}.{milliseconds % 1000:03d}s" if milliseconds % 1000 else f"{milliseconds // 1000}s"
 
 
-def _destination(model: Model, protocol: Protocol, at: str = "") -> Json:
+def _destination(model: Server, protocol: Protocol, at: str = "") -> Json:
+    if isinstance(model, Upstream):
+        return {"cluster": model.cluster}
     served = MODELS_PATH + model.served_name
-    if protocol == "grpc" or at == served:  # of gRPC the model's name stands in the message, not in the path
+    # Of gRPC and of OpenAI's API the model's name stands in the body, not in the path.
+    if protocol == "grpc" or model.speaks_openai or at == served:
         return {"cluster": cluster_of(model, protocol)}
     if at:
         return {"cluster": cluster_of(model, protocol), "prefix_rewrite": served}
@@ -174,4 +221,4 @@ def _retry_policy(retry: Retry) -> Encoded:
     return once("envoy.config.route.v3.RetryPolicy", policy)
 
 
-PASSING: Final = (told, _renamed)
+PASSING: Final = (told, told_with, _renamed)

@@ -3,7 +3,7 @@
 What Envoy alone can judge (a regular expression it can't compile, say) shows when Envoy rejects the update.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from extproc import names
@@ -13,6 +13,7 @@ from extproc.xds import schema
 from extproc.xds.encode import Json, encode
 
 _ROUTE: Final = "envoy.config.route.v3.Route"
+_ROUTER: Final = "envoy.extensions.filters.http.router.v3.Router"
 _MATCH: Final = "envoy.config.route.v3.RouteMatch"
 
 _GRPC: Final = names.model_cluster("", "grpc")
@@ -29,7 +30,7 @@ def problems(resource: PassThrough) -> list[Problem]:
     found = _type_problems(resource)
     if found:
         return found  # the rules below may rely on the shape
-    return list(_cluster_rules(resource) if resource.kind is Kind.CLUSTER else _route_rules(resource))
+    return list(_RULES[resource.kind](resource))
 
 
 def encoded(resource: PassThrough) -> bytes:
@@ -45,6 +46,11 @@ def body(resource: PassThrough) -> Json:
 def routes(resource: PassThrough) -> list[Json]:
     """The routes of a RouteConfiguration without problems, in order."""
     return [_unretried(route) for host in _listed(resource.body, "virtual_hosts") for route in _listed(host, "routes")]
+
+
+def filters(resources: Iterable[PassThrough]) -> list[Json]:
+    """The HttpFilters as they stand in the listener: by name, whatever the order of the files."""
+    return [body(resource) for resource in sorted(resources, key=lambda resource: resource.name)]
 
 
 def _unretried(route: Json) -> Json:
@@ -90,6 +96,25 @@ def _one_route(route: Json, where: str) -> Iterator[Problem]:
         yield Problem(where, "does nothing: give it a route, a redirect or a direct_response")
     if not _has(_MATCH, route.get("match") or {}, "path_specifier"):
         yield Problem(f"{where}.match", "matches no path: give it a prefix, a path or a safe_regex")
+
+
+def _filter_rules(resource: PassThrough) -> Iterator[Problem]:
+    if resource.name in names.RESERVED_FILTERS or resource.name.startswith(names.OWN_FILTERS):
+        yield Problem("name", f"{resource.name!r} is a filter of extproc itself: choose another name")
+    given = {_snake(key): (key, value) for key, value in body(resource).items() if value is not None}
+    if "config_discovery" in given:
+        yield Problem(given["config_discovery"][0], "is not supported: give the filter's typed_config")
+    elif "typed_config" not in given:
+        yield Problem("typed_config", "is missing: it says which filter this is")
+    elif given["typed_config"][1].get("@type") == schema.TYPE_URL + _ROUTER:
+        yield Problem(f"{given['typed_config'][0]}.@type", "is the router, which extproc adds itself: leave it out")
+
+
+_RULES: Final[Mapping[Kind, Callable[[PassThrough], Iterator[Problem]]]] = {
+    Kind.CLUSTER: _cluster_rules,
+    Kind.ROUTES: _route_rules,
+    Kind.FILTER: _filter_rules,
+}
 
 
 def _has(type_name: str, given: Mapping[str, Any], oneof: str) -> bool:

@@ -1,7 +1,7 @@
 """What Envoy says when it refuses a resource, fit to be logged and shown: one line, and no secret in it.
 
 Envoy prints the whole resource that fails validation, with private keys and passwords that stand in it. Must stay true:
-of such a dump only the numbers and the texts that name or match something remain.
+of such a dump only the numbers and the texts that name or match something remain, and of a script nothing.
 """
 
 import re
@@ -13,11 +13,13 @@ _DUMP: Final = re.compile(r"goo\.gle/debug\w+\s*")
 _TEXT: Final = re.compile(r'(\w+): "((?:[^"\\]|\\.)*)"?')
 _SHOWN: Final = frozenset({"name", "cluster_name", "cluster", "address", "prefix", "path", "regex"})
 _HIDDEN: Final = "…"
+# How Lua names a script that has no name: by its first line (lua.org/manual/5.1, luaO_chunkid).
+_SCRIPT: Final = re.compile(r'\[string ".*?"\]:')
 
 
 def redacted(message: str) -> str:
     """Envoy's message in one line, each text of a dumped resource replaced unless it is a name or matches requests."""
-    said, *dumps = _DUMP.split(message)
+    said, *dumps = _DUMP.split(_SCRIPT.sub("line ", message))
     return " ".join("".join([said, *map(_without_texts, dumps)]).split())
 
 

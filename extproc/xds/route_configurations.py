@@ -1,12 +1,14 @@
 """The two RouteConfigurations: where a request goes by label, by header and by path, and where a copy goes."""
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Final
 
 from extproc import names
-from extproc.xds import answers, endpoint_routes, mirrors, passthrough
+from extproc.xds import answers, endpoint_routes, mirrors, openai_answers, openai_routes, passthrough, v2_bodies
+from extproc.xds.cluster_routes import cluster_routes
 from extproc.xds.encode import Json
-from extproc.xds.endpoints import Split, endpoints
+from extproc.xds.endpoints import Split, endpoints, speaks_openai
 from extproc.xds.matching import Maps, always, ending, tree, when_present, written_out
 from extproc.xds.model_routes import MODELS_PATH, host
 from extproc.xds.world import World
@@ -17,8 +19,9 @@ _PATH: Final = ":path"
 def inference_routes(world: World, running: Iterable[Split], maps: Maps = written_out) -> Json:
     """All routes of the inference listener. Looked up in this order, the first that is found serves.
 
-    The label that extproc has set; the header `seldon-model`; the path `/v2/models/<endpoint>`; the user's own
-    routes; a 404. A header that names no endpoint is an answer by itself: the path is not tried for it.
+    The label that extproc has set; the header `seldon-model`; the model that a JSON body names; the path
+    `/v2/models/<endpoint>`; where bodies are read first; the experiments between clusters, by name; the user's own
+    routes; a 404. A header that names no endpoint is an answer by itself: nothing else is tried for it.
     """
     running = tuple(running)
     targets = endpoints(world, running)
@@ -28,22 +31,41 @@ def inference_routes(world: World, running: Iterable[Split], maps: Maps = writte
         for candidate in split.decisions
     )
     by_header = maps((each[0], endpoint_routes.by_header, each) for each in targets.items())
-    by_path = maps((MODELS_PATH + each[0], endpoint_routes.by_path, each) for each in targets.items())
+    openai = sorted(name for name, target in targets.items() if speaks_openai(target))
+    by_body = maps((name, endpoint_routes.by_header, (name, targets[name])) for name in openai)
+    by_path = maps(
+        chain(
+            ((MODELS_PATH + each[0], endpoint_routes.by_path, each) for each in targets.items()),
+            ((f"{openai_answers.MODELS}/{name}", openai_routes.described, (name,)) for name in openai),
+        )
+    )
 
     own = [route for resource in sorted(world.routes, key=lambda r: r.name) for route in passthrough.routes(resource)]
-    rest = always(ending([*own, answers.unknown_in_path(), answers.nothing_here()]))
+    rest = always(
+        cluster_routes(
+            [split for split in running if split.experiment.of_clusters],
+            [*openai_routes.first(openai), *v2_bodies.first(world.models.values())],
+            [*own, *openai_routes.last(openai), answers.unknown_in_path(), answers.nothing_here()],
+        )
+    )
     path = tree(_PATH, "prefix_match_map", by_path, rest)
-    unknown = when_present(names.MODEL_HEADER, ending([answers.unknown_in_header()]), path)
+    body = tree(names.BODY_MODEL_HEADER, "exact_match_map", by_body, path)
+    unknown_here = [openai_answers.unknown_in_header()] if openai else []
+    unknown = when_present(names.MODEL_HEADER, ending([*unknown_here, answers.unknown_in_header()]), body)
     header = tree(names.MODEL_HEADER, "exact_match_map", by_header, unknown)
     matcher = tree(names.LABEL_HEADER, "exact_match_map", labels, header)
-    inference = host(names.INFERENCE_ROUTES, matcher, names.LABEL_HEADER, names.ROUTE_HEADER)
-    return {"name": names.INFERENCE_ROUTES, "virtual_hosts": [inference]}
+    internal = (names.LABEL_HEADER, names.BODY_MODEL_HEADER, names.ROUTE_HEADER)
+    return {
+        "name": names.INFERENCE_ROUTES,
+        "virtual_hosts": [host(names.INFERENCE_ROUTES, matcher, *internal)],
+        **openai_routes.largest_answer(openai),
+    }
 
 
 def mirror_routes(running: Iterable[Split], maps: Maps = written_out) -> Json:
     """All routes of the internal listener."""
     mirrored = (
-        (split.experiment.name, model, split.experiment.resource_type)
+        (split.experiment.name, model, split.experiment.resource_type, split.named)
         for split in running
         for model, _ in split.mirrors
     )

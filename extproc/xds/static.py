@@ -23,7 +23,9 @@ def static_config(world: World, options: Options) -> dict[str, Any]:
         **common(options),
         "static_resources": {
             "listeners": [
-                inference.listener(options, _inline(inference_routes(world, running))),
+                inference.listener(
+                    options, _inline(inference_routes(world, running)), passthrough.filters(world.filters)
+                ),
                 mirrors.listener(options, _inline(mirror_routes(running))),
             ],
             "clusters": [

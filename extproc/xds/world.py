@@ -15,8 +15,8 @@ Address = Endpoint | Path  # where a worker listens: over TCP, or on the Unix so
 class World:
     """Everything the configuration is derived from; equal worlds give equal bytes.
 
-    `models` and `clusters` are by name. `usable(model, protocol)` says whether a model may be drawn now: it is
-    defined, and ready as far as is known.
+    `models` and `clusters` are by name. `usable(backend, protocol)` says whether a model or a cluster may be drawn now:
+    it is defined, and ready as far as is known.
     """
 
     experiments: tuple[Experiment, ...]
@@ -24,6 +24,7 @@ class World:
     clusters: Mapping[str, PassThrough]
     routes: tuple[PassThrough, ...]
     usable: Callable[[str, Protocol], bool]
+    filters: tuple[PassThrough, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from extproc.core.resources import (
+    Api,
     Candidate,
     Endpoint,
     Experiment,
@@ -26,6 +27,7 @@ def test_a_model_fills_in_what_follows_from_its_name() -> None:
     model = Model("iris", endpoints=HERE)
     assert (model.version, model.served_name, model.readiness_path) == (1, "iris", "/v2/models/iris/ready")
     assert (model.speaks_http, model.speaks_grpc) == (True, False)
+    assert Model("llama", endpoints=HERE, api=Api.OPENAI).readiness_path == "/v1/models"
     served = Model("iris", grpc_cluster="g", served_name="iris-v2")
     assert served.readiness_path == "/v2/models/iris-v2/ready"
     assert (served.speaks_http, served.speaks_grpc) == (False, True)
@@ -43,8 +45,8 @@ def test_a_mirrors_percentage_has_four_decimals() -> None:
 
 def test_an_experiment_names_its_models_candidates_first() -> None:
     candidates = (Candidate("a", 1), Candidate("b", 0))
-    assert Experiment("e", candidates).models == ("a", "b")
-    assert Experiment("e", candidates, mirror=Mirror("m", 1)).models == ("a", "b", "m")
+    assert Experiment("e", candidates).backends == ("a", "b")
+    assert Experiment("e", candidates, mirror=Mirror("m", 1)).backends == ("a", "b", "m")
 
 
 @pytest.mark.parametrize(
@@ -77,4 +79,4 @@ def test_every_resource_has_its_kind_and_word() -> None:
     assert kind_of(Model("iris", endpoints=HERE)) is Kind.MODEL
     assert kind_of(Experiment("e", (Candidate("a", 1),))) is Kind.EXPERIMENT
     assert kind_of(PassThrough(Kind.ROUTES, "r", {})) is Kind.ROUTES
-    assert [kind.word for kind in Kind] == ["Model", "Experiment", "Cluster", "RouteConfiguration"]
+    assert [kind.word for kind in Kind] == ["Model", "Experiment", "Cluster", "RouteConfiguration", "HttpFilter"]

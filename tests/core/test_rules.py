@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from extproc.core import rules
-from extproc.core.resources import Candidate, Endpoint, Experiment, Mirror, Model, Readiness, Retry
+from extproc.core.resources import Api, Candidate, Endpoint, Experiment, Mirror, Model, Readiness, Retry
 from extproc.errors import InvalidResource
 
 HERE = (Endpoint("127.0.0.1", 8081),)
@@ -99,6 +99,27 @@ def test_served_names(served: str, valid: bool) -> None:
     else:
         with pytest.raises(InvalidResource, match=r"^served_name: "):
             Model("iris", endpoints=HERE, served_name=served)
+
+
+@pytest.mark.parametrize(
+    ("served", "valid"),
+    [
+        ("meta-llama/Llama-3.1-8B:fp8", True), ("a b", True), ("!#[]~", True), ("a" * 255, True), (".", True),
+        ("a" * 256, False), ('a"b', False), ("a\\b", False), (" a", False), ("a ", False), ("é", False), ("a\n", False),
+    ],
+)  # fmt: skip
+def test_served_names_in_json(served: str, valid: bool) -> None:
+    if valid:
+        assert Model("llama", endpoints=HERE, served_name=served, api=Api.OPENAI).served_name == served
+    else:
+        with pytest.raises(InvalidResource, match=r"^served_name: "):
+            Model("llama", endpoints=HERE, served_name=served, api=Api.OPENAI)
+
+
+def test_openai_is_spoken_over_http() -> None:
+    for given in ({"grpc_endpoints": HERE}, {"grpc_cluster": "c"}):
+        with pytest.raises(InvalidResource, match=f"^{next(iter(given))}: can't be given with api OPENAI"):
+            Model("llama", endpoints=HERE, api=Api.OPENAI, **given)
 
 
 def test_a_candidate_without_a_name_may_be_the_default() -> None:

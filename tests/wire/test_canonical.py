@@ -8,7 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extproc.core.matches import Match
 from extproc.core.resources import (
+    Api,
     Candidate,
     Endpoint,
     Experiment,
@@ -36,6 +38,11 @@ endpoints = st.lists(st.builds(Endpoint, hosts, ports), max_size=3).map(tuple)
 milliseconds = st.integers(0, TIMEOUT_MAX) | st.integers(0, 10_000)
 millionths = st.integers(0, 1_000_000)
 layers = st.builds(Layer, st.just("ranking"), st.integers(0, 500), st.integers(500, 999))
+matches = st.sampled_from([
+    Match.of({}),
+    Match.of({"path": "/é", "headers": [{"name": "x", "range_match": {"start": -1, "end": 2**53 - 1}}]}),
+    Match.of({"safe_regex": {"regex": "\\d+\"\n"}, "runtime_fraction": {"default_value": {"numerator": 7}}}),
+])  # fmt: skip
 units = st.builds(
     replace,
     st.sampled_from(
@@ -68,6 +75,7 @@ def models(draw: st.DrawFn) -> Model:
         readiness=Readiness(
             draw(st.sampled_from(["", "/", "/v2/x"])), draw(st.integers(100, 3_600_000)), draw(st.booleans())
         ),
+        api=draw(st.sampled_from(Api)) if (http or cluster) and not grpc else Api.V2,
     )
 
 
@@ -84,13 +92,18 @@ def experiments(draw: st.DrawFn) -> Experiment:
     if stickiness and not default:
         stickiness = replace(stickiness, on_missing=OnMissing.DRAW)
     forced = draw(st.integers(0, 2)) if stickiness else 0
+    # Between clusters a name is a label, and may be the cluster's own, or the only thing that is sendable about it.
+    between = draw(st.booleans())
+    clusters = {name: draw(st.sampled_from([name, f"outbound|80||{name}"])) if between else "" for name in names}
+    mirrored = {name: name if between else "" for name in mirrors}
+    candidates = tuple(Candidate(c.name, c.weight, clusters[c.name]) for c in candidates)
     conditions = st.lists(st.sampled_from(sorted(RETRY_ON)), min_size=1, max_size=4).map(tuple)
     return Experiment(
         name=draw(resource_names),
         candidates=candidates,
         default=default,
-        mirrors=tuple(Mirror(name, draw(millionths)) for name in mirrors),
-        resource_type=draw(st.sampled_from(ResourceType)),
+        mirrors=tuple(Mirror(name, draw(millionths), mirrored[name]) for name in mirrors),
+        resource_type=ResourceType.MODEL if between else draw(st.sampled_from(ResourceType)),
         when_unavailable=draw(st.sampled_from(modes)),
         timeout=draw(milliseconds),
         retry=draw(st.none() | st.builds(Retry, st.integers(1, 10), conditions, milliseconds)),
@@ -98,6 +111,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
         holdout=draw(millionths) if default else 0,
         overrides=tuple(Override(c.name, (f"u-{c.name}", "é" + c.name)) for c in candidates[:forced]),
         layer=draw(layers) if default and stickiness else None,
+        match=draw(matches if between else st.none() | matches),
     )
 
 

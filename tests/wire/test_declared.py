@@ -108,6 +108,8 @@ MODELS_THAT_BREAK_A_RULE: list[tuple[dict[str, Any], str]] = [
     ({"grpc_endpoints": ["a:1"], "grpc_cluster": "c"}, "grpc_cluster: stands beside grpc_endpoints"),
     ({"served_name": "a/b"}, "served_name: 'a/b' can't stand in a path"),
     ({"served_name": ".."}, "served_name: '..' can't stand in a path"),
+    ({"api": "OpenAI"}, "api: must be one of V2, OPENAI, not 'OpenAI'"),
+    ({"api": "OPENAI", "served_name": 'a"b'}, "served_name: 'a\"b': use printable ASCII characters"),
     ({"readiness": {"path": "ready"}}, "readiness.path: 'ready' is no path"),
     ({"readiness": {"interval": "0.05s"}}, "readiness.interval: must be between 0.1s and 3600s"),
     ({"readiness": {"interval": "0s"}}, "readiness.interval: must be between 0.1s and 3600s"),

@@ -15,7 +15,7 @@ KEYS = [
     "@type", "name", "version", "endpoints", "grpcEndpoints", "grpc_endpoints", "cluster", "served_name", "readiness",
     "path", "interval", "disabled", "default", "candidates", "weight", "mirror", "percent", "resource_type", "timeout",
     "resourceType", "when_unavailable", "retry", "attempts", "retry_on", "per_try_timeout", "resources", "versionInfo",
-    "apiVersion", "kind", "metadata", "spec", "status", "wieght", "candidate",
+    "api", "apiVersion", "kind", "metadata", "spec", "status", "wieght", "candidate",
 ]  # fmt: skip
 leaves = st.one_of(
     st.sampled_from(["iris", "127.0.0.1:80", "1.5s", "MODEL", "DEFAULT_ONLY", "70", 0, 1, -1, 33.3, True, None]),

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from extproc import names
+from extproc.core.matches import Match
 from extproc.core.resources import Candidate, Endpoint, Experiment, Kind, Mirror, Model, PassThrough
 from extproc.names import Protocol
 from extproc.xds.model_routes import speaks
@@ -27,7 +29,21 @@ def an_experiment(
     return Experiment(name, candidates, mirror=Mirror(*mirror) if mirror else None, **fields)
 
 
-def a_cluster(name: str, port: int = 1) -> PassThrough:
+def between_clusters(
+    name: str,
+    weights: Mapping[str, int],
+    match: Mapping[str, Any],
+    *,
+    mirror: tuple[str, int] | None = None,
+    **fields: Any,
+) -> Experiment:
+    """`weights` are by cluster, `mirror` is a cluster and millionths."""
+    candidates = tuple(Candidate("", weight, cluster) for cluster, weight in weights.items())
+    copied = Mirror("", mirror[1], mirror[0]) if mirror else None
+    return Experiment(name, candidates, mirror=copied, match=Match.of(match), **fields)
+
+
+def a_cluster(name: str, port: int = 1, **more: Any) -> PassThrough:
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     body = {
         "name": name,
@@ -36,6 +52,7 @@ def a_cluster(name: str, port: int = 1) -> PassThrough:
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
+        **more,
     }
     return PassThrough(Kind.CLUSTER, name, body)
 
@@ -56,8 +73,12 @@ def a_world(
     """Every model is usable but those in `down`."""
     by_name = {model.name: model for model in models}
     not_usable = frozenset(down)
+    own = {c.name: c for c in clusters}
 
     def usable(name: str, protocol: Protocol) -> bool:
-        return name in by_name and speaks(by_name[name], protocol) and name not in not_usable
+        if name in not_usable:
+            return False
+        cluster = names.backend_cluster(name)
+        return cluster in own if cluster else name in by_name and speaks(by_name[name], protocol)
 
-    return World(tuple(experiments), by_name, {c.name: c for c in clusters}, tuple(routes), usable)
+    return World(tuple(experiments), by_name, own, tuple(routes), usable)

@@ -11,6 +11,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from extproc import names
 from extproc.core.resources import MILLION, ResourceType
 from extproc.xds import inference
+from extproc.xds.http import rds
+from extproc.xds.world import Options
 from tests.harness.grpc_models import GrpcModelServer
 from tests.harness.models import ModelServer
 from tests.harness.waiting import eventually
@@ -40,7 +42,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     servers = {"iris": ModelServer("iris"), "iris2": ModelServer("iris2", served="iris-v2"), "m": ModelServer("m")}
-    rpc = {"iris": GrpcModelServer("iris"), "iris2": GrpcModelServer("iris2", served="iris")}
+    rpc = {"iris": GrpcModelServer("iris"), "iris2": GrpcModelServer("iris2", served="iris-v2")}
     models = [
         a_model("iris", servers["iris"].port, grpc=rpc["iris"].port),
         a_model("iris2", servers["iris2"].port, grpc=rpc["iris2"].port, served_name="iris-v2", version=2),
@@ -64,6 +66,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
                 grpc_server.close()
 
 
+def test_the_user_s_filters_come_first_and_the_router_last() -> None:
+    """What they find out is there when extproc is asked."""
+    mine = [{"name": "mine", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"}}]
+    (chain,) = inference.listener(Options(), rds("inference"), mine)["filter_chains"]
+    filters = [each["name"] for each in chain["filters"][0]["typed_config"]["http_filters"]]
+    assert filters[0] == "mine"
+    assert filters.index(names.EXT_PROC_FILTER) > 0
+    assert filters[-1] == "envoy.filters.http.router"
+
+
 @pytest.fixture
 def scene(running: Scene) -> Scene:
     running.forget()
@@ -81,6 +93,8 @@ def test_it_is_asked_for_intercepted_requests_alone_and_told_just_what_it_needs(
     }
     sent = {header.key: header.raw_value for header in request.request_headers.headers.headers}
     assert sent == {"x-seldon-route": b":iris_1:"}
+    # Its copy shall not be taken for that of a later test.
+    eventually(lambda: scene.servers["m"].requests, within=10, saying="the copy")
 
 
 @pytest.mark.parametrize(

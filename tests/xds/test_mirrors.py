@@ -116,8 +116,7 @@ def test_several_mirrors_draw_independently(tmp_path: Path) -> None:
 
 def test_copies_of_grpc_calls(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        a, b = (stack.enter_context(GrpcModelServer(name, served="a")) for name in "ab")
-        m = stack.enter_context(GrpcModelServer("m", served="a"))  # the name in the message stays as it was
+        a, b, m = (stack.enter_context(GrpcModelServer(name)) for name in "abm")  # each takes its own name alone
         models = [a_model(server.name, grpc=server.port) for server in (a, b, m)]
         experiment = an_experiment("ab", {"a": 1, "b": 1}, default="a", mirror=("m", MILLION))
         stage = stack.enter_context(serving(a_world(models, [experiment]), tmp_path))

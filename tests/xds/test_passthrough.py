@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from extproc.core.resources import Kind, PassThrough
-from extproc.xds.passthrough import problems, routes
+from extproc.xds.passthrough import filters, problems, routes
 from tests.xds.given import a_cluster, some_routes
 
 PING = {"match": {"prefix": "/ping"}, "direct_response": {"status": 200}}
@@ -55,6 +55,39 @@ def test_what_can_t_be_part_of_the_one_virtual_host() -> None:
 )
 def test_a_route_needs_a_match_and_an_action(route: dict[str, Any], path: str) -> None:
     assert list(found(Kind.ROUTES, some_routes("web", PING, route).body)) == [f"virtual_hosts[0].routes[1]{path}"]
+
+
+LUA = {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"}
+ROUTER = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"name": "mine", "typed_config": LUA}, None),
+        ({"name": "mine", "typedConfig": LUA, "disabled": True}, None),
+        ({"name": "mine"}, "typed_config"),
+        ({"name": "mine", "typed_config": ROUTER}, "typed_config.@type"),
+        ({"name": "mine", "typedConfig": ROUTER}, "typedConfig.@type"),
+        ({"name": "mine", "config_discovery": {}}, "config_discovery"),
+        ({"name": "mine", "typed_config": {**LUA, "no": 1}}, "typed_config.no"),
+        ({"name": "mine", "typed_config": {"@type": "type.googleapis.com/no.such.Filter"}}, "typed_config.@type"),
+        ({"name": "envoy.filters.http.ext_proc", "typed_config": LUA}, "name"),
+        ({"name": "envoy.filters.http.router", "typed_config": LUA}, "name"),
+        ({"name": "extproc.mine", "typed_config": LUA}, "name"),
+    ],
+)
+def test_a_filter_is_one_of_the_user_s_own(body: dict[str, Any], path: str | None) -> None:
+    assert list(found(Kind.FILTER, body)) == ([path] if path else [])
+
+
+def test_filters_come_by_name() -> None:
+    given = [{"name": name, "typed_config": LUA} for name in ("b", "a", "c")]
+    assert [each["name"] for each in filters(PassThrough(Kind.FILTER, str(f["name"]), f) for f in given)] == [
+        "a",
+        "b",
+        "c",
+    ]
 
 
 def test_routes_come_in_order_in_either_spelling() -> None:

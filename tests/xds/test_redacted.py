@@ -39,6 +39,7 @@ def test_a_dump_that_is_cut_off_tells_no_secret_either() -> None:
         ),
         ("Invalid duration: Expected: goo.gle/debugonly  \nseconds: -1", "Invalid duration: Expected: seconds: -1"),
         ("missing ): (", "missing ): ("),
+        ("load error: [string \"local key = 'SECRET'...\"]:1: no", "load error: line 1: no"),
         ("", ""),
     ],
 )

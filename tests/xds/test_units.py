@@ -1,5 +1,7 @@
 """Units on a real Envoy: what extproc gets to see of them, the cookie that Envoy issues, and Envoy's own split."""
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +14,9 @@ from extproc import names
 from extproc.core.resources import Readiness
 from extproc.core.units import Layer, OnMissing, Override, Stickiness, UnitSource
 from extproc.wire.ext_proc import read
+from extproc.xds.encode import plain
+from extproc.xds.endpoints import splits
+from extproc.xds.route_configurations import inference_routes
 from tests.harness.client import Answer
 from tests.harness.models import ModelServer
 from tests.harness.statistics import binomial_interval
@@ -109,6 +114,16 @@ def test_it_knows_the_overrides(alone: Scene) -> None:
 def test_it_knows_the_holdout(alone: Scene, experiment: str) -> None:
     """30 % stay with a, 40 % of the others go to b."""
     assert near([alone.serves(experiment, user) for user in USERS].count("b"), len(USERS), 0.28)
+
+
+def test_each_of_its_routes_says_by_its_name_why_a_request_is_left_to_the_default() -> None:
+    """Of these requests nobody else tells the access log."""
+    everything: dict[str, Any] = {"stickiness": replace(USER, on_missing=OnMissing.DEFAULT), "holdout": 300_000}
+    experiment = an_experiment("ab", {"a": 1, "b": 1}, default="a", layer=Layer("ranking", 0, 399), **everything)
+    world = a_world([a_model("a"), a_model("b")], [experiment])
+    text = json.dumps(plain(inference_routes(world, splits(world))))
+    found = {name for name in re.findall(r'"name": "ab/(\.[^"]*)"', text) if not name.endswith("/grpc")}
+    assert found == {".holdout/fallback", ".other_slot/fallback", ".no_unit/fallback", ".default"}
 
 
 def test_layers_do_not_overlap_there_either(alone: Scene) -> None:

@@ -23,41 +23,44 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65xtproc/v1/resources.proto\x12\nextproc.v1\x1a\x1egoogle/protobuf/duration.proto\"\xc8\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x11\n\tendpoints\x18\x03 \x03(\t\x12\x16\n\x0egrpc_endpoints\x18\x04 \x03(\t\x12\x0f\n\x07\x63luster\x18\x05 \x01(\t\x12\x14\n\x0cgrpc_cluster\x18\x06 \x01(\t\x12\x13\n\x0bserved_name\x18\x07 \x01(\t\x12(\n\treadiness\x18\x08 \x01(\x0b\x32\x15.extproc.v1.ReadinessB\n\n\x08_version\"X\n\tReadiness\x12\x0c\n\x04path\x18\x01 \x01(\t\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x64isabled\x18\x03 \x01(\x08\"\xe7\x04\n\nExperiment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\x02 \x01(\t\x12)\n\ncandidates\x18\x03 \x03(\x0b\x32\x15.extproc.v1.Candidate\x12\"\n\x06mirror\x18\x04 \x01(\x0b\x32\x12.extproc.v1.Mirror\x12:\n\rresource_type\x18\x05 \x01(\x0e\x32#.extproc.v1.Experiment.ResourceType\x12@\n\x10when_unavailable\x18\x06 \x01(\x0e\x32&.extproc.v1.Experiment.WhenUnavailable\x12*\n\x07timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12 \n\x05retry\x18\x08 \x01(\x0b\x32\x11.extproc.v1.Retry\x12*\n\nstickiness\x18\t \x01(\x0b\x32\x16.extproc.v1.Stickiness\x12\x0f\n\x07holdout\x18\n \x01(\x01\x12\'\n\toverrides\x18\x0b \x03(\x0b\x32\x14.extproc.v1.Override\x12 \n\x05layer\x18\x0c \x01(\x0b\x32\x11.extproc.v1.Layer\x12#\n\x07mirrors\x18\r \x03(\x0b\x32\x12.extproc.v1.Mirror\"\'\n\x0cResourceType\x12\t\n\x05MODEL\x10\x00\x12\x0c\n\x08PIPELINE\x10\x01\"I\n\x0fWhenUnavailable\x12\x18\n\x14\x41VAILABLE_CANDIDATES\x10\x00\x12\x10\n\x0c\x44\x45\x46\x41ULT_ONLY\x10\x01\x12\n\n\x06REJECT\x10\x02\"\x87\x02\n\nStickiness\x12\x10\n\x06header\x18\x01 \x01(\tH\x00\x12$\n\x06\x63ookie\x18\x02 \x01(\x0b\x32\x12.extproc.v1.CookieH\x00\x12\x0f\n\x05query\x18\x03 \x01(\tH\x00\x12+\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.extproc.v1.MetadataKeyH\x00\x12\x13\n\tsource_ip\x18\x05 \x01(\x08H\x00\x12\x0c\n\x04seed\x18\x06 \x01(\t\x12\x34\n\non_missing\x18\x07 \x01(\x0e\x32 .extproc.v1.Stickiness.OnMissing\"\"\n\tOnMissing\x12\x08\n\x04\x44RAW\x10\x00\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x01\x42\x06\n\x04unit\">\n\x06\x43ookie\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\".\n\x0bMetadataKey\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x03(\t\",\n\x08Override\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x03(\t\"O\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nfirst_slot\x18\x02 \x01(\r\x12\x16\n\tlast_slot\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x0c\n\n_last_slot\")\n\tCandidate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\r\"\'\n\x06Mirror\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\x01\"q\n\x05Retry\x12\x15\n\x08\x61ttempts\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x10\n\x08retry_on\x18\x02 \x03(\t\x12\x32\n\x0fper_try_timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0b\n\t_attemptsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65xtproc/v1/resources.proto\x12\nextproc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x87\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x11\n\tendpoints\x18\x03 \x03(\t\x12\x16\n\x0egrpc_endpoints\x18\x04 \x03(\t\x12\x0f\n\x07\x63luster\x18\x05 \x01(\t\x12\x14\n\x0cgrpc_cluster\x18\x06 \x01(\t\x12\x13\n\x0bserved_name\x18\x07 \x01(\t\x12(\n\treadiness\x18\x08 \x01(\x0b\x32\x15.extproc.v1.Readiness\x12\"\n\x03\x61pi\x18\t \x01(\x0e\x32\x15.extproc.v1.Model.Api\"\x19\n\x03\x41pi\x12\x06\n\x02V2\x10\x00\x12\n\n\x06OPENAI\x10\x01\x42\n\n\x08_version\"X\n\tReadiness\x12\x0c\n\x04path\x18\x01 \x01(\t\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x64isabled\x18\x03 \x01(\x08\"\x8f\x05\n\nExperiment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\x02 \x01(\t\x12)\n\ncandidates\x18\x03 \x03(\x0b\x32\x15.extproc.v1.Candidate\x12\"\n\x06mirror\x18\x04 \x01(\x0b\x32\x12.extproc.v1.Mirror\x12:\n\rresource_type\x18\x05 \x01(\x0e\x32#.extproc.v1.Experiment.ResourceType\x12@\n\x10when_unavailable\x18\x06 \x01(\x0e\x32&.extproc.v1.Experiment.WhenUnavailable\x12*\n\x07timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12 \n\x05retry\x18\x08 \x01(\x0b\x32\x11.extproc.v1.Retry\x12*\n\nstickiness\x18\t \x01(\x0b\x32\x16.extproc.v1.Stickiness\x12\x0f\n\x07holdout\x18\n \x01(\x01\x12\'\n\toverrides\x18\x0b \x03(\x0b\x32\x14.extproc.v1.Override\x12 \n\x05layer\x18\x0c \x01(\x0b\x32\x11.extproc.v1.Layer\x12#\n\x07mirrors\x18\r \x03(\x0b\x32\x12.extproc.v1.Mirror\x12&\n\x05match\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\"\'\n\x0cResourceType\x12\t\n\x05MODEL\x10\x00\x12\x0c\n\x08PIPELINE\x10\x01\"I\n\x0fWhenUnavailable\x12\x18\n\x14\x41VAILABLE_CANDIDATES\x10\x00\x12\x10\n\x0c\x44\x45\x46\x41ULT_ONLY\x10\x01\x12\n\n\x06REJECT\x10\x02\"\x87\x02\n\nStickiness\x12\x10\n\x06header\x18\x01 \x01(\tH\x00\x12$\n\x06\x63ookie\x18\x02 \x01(\x0b\x32\x12.extproc.v1.CookieH\x00\x12\x0f\n\x05query\x18\x03 \x01(\tH\x00\x12+\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.extproc.v1.MetadataKeyH\x00\x12\x13\n\tsource_ip\x18\x05 \x01(\x08H\x00\x12\x0c\n\x04seed\x18\x06 \x01(\t\x12\x34\n\non_missing\x18\x07 \x01(\x0e\x32 .extproc.v1.Stickiness.OnMissing\"\"\n\tOnMissing\x12\x08\n\x04\x44RAW\x10\x00\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x01\x42\x06\n\x04unit\">\n\x06\x43ookie\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\".\n\x0bMetadataKey\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x03(\t\",\n\x08Override\x12\x11\n\tcandidate\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x03(\t\"O\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nfirst_slot\x18\x02 \x01(\r\x12\x16\n\tlast_slot\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x0c\n\n_last_slot\":\n\tCandidate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\r\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\"8\n\x06Mirror\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\x01\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\"q\n\x05Retry\x12\x15\n\x08\x61ttempts\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x10\n\x08retry_on\x18\x02 \x03(\t\x12\x32\n\x0fper_try_timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0b\n\t_attemptsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'extproc.v1.resources_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODEL']._serialized_start=75
-  _globals['_MODEL']._serialized_end=275
-  _globals['_READINESS']._serialized_start=277
-  _globals['_READINESS']._serialized_end=365
-  _globals['_EXPERIMENT']._serialized_start=368
-  _globals['_EXPERIMENT']._serialized_end=983
-  _globals['_EXPERIMENT_RESOURCETYPE']._serialized_start=869
-  _globals['_EXPERIMENT_RESOURCETYPE']._serialized_end=908
-  _globals['_EXPERIMENT_WHENUNAVAILABLE']._serialized_start=910
-  _globals['_EXPERIMENT_WHENUNAVAILABLE']._serialized_end=983
-  _globals['_STICKINESS']._serialized_start=986
-  _globals['_STICKINESS']._serialized_end=1249
-  _globals['_STICKINESS_ONMISSING']._serialized_start=1207
-  _globals['_STICKINESS_ONMISSING']._serialized_end=1241
-  _globals['_COOKIE']._serialized_start=1251
-  _globals['_COOKIE']._serialized_end=1313
-  _globals['_METADATAKEY']._serialized_start=1315
-  _globals['_METADATAKEY']._serialized_end=1361
-  _globals['_OVERRIDE']._serialized_start=1363
-  _globals['_OVERRIDE']._serialized_end=1407
-  _globals['_LAYER']._serialized_start=1409
-  _globals['_LAYER']._serialized_end=1488
-  _globals['_CANDIDATE']._serialized_start=1490
-  _globals['_CANDIDATE']._serialized_end=1531
-  _globals['_MIRROR']._serialized_start=1533
-  _globals['_MIRROR']._serialized_end=1572
-  _globals['_RETRY']._serialized_start=1574
-  _globals['_RETRY']._serialized_end=1687
+  _globals['_MODEL']._serialized_start=105
+  _globals['_MODEL']._serialized_end=368
+  _globals['_MODEL_API']._serialized_start=331
+  _globals['_MODEL_API']._serialized_end=356
+  _globals['_READINESS']._serialized_start=370
+  _globals['_READINESS']._serialized_end=458
+  _globals['_EXPERIMENT']._serialized_start=461
+  _globals['_EXPERIMENT']._serialized_end=1116
+  _globals['_EXPERIMENT_RESOURCETYPE']._serialized_start=1002
+  _globals['_EXPERIMENT_RESOURCETYPE']._serialized_end=1041
+  _globals['_EXPERIMENT_WHENUNAVAILABLE']._serialized_start=1043
+  _globals['_EXPERIMENT_WHENUNAVAILABLE']._serialized_end=1116
+  _globals['_STICKINESS']._serialized_start=1119
+  _globals['_STICKINESS']._serialized_end=1382
+  _globals['_STICKINESS_ONMISSING']._serialized_start=1340
+  _globals['_STICKINESS_ONMISSING']._serialized_end=1374
+  _globals['_COOKIE']._serialized_start=1384
+  _globals['_COOKIE']._serialized_end=1446
+  _globals['_METADATAKEY']._serialized_start=1448
+  _globals['_METADATAKEY']._serialized_end=1494
+  _globals['_OVERRIDE']._serialized_start=1496
+  _globals['_OVERRIDE']._serialized_end=1540
+  _globals['_LAYER']._serialized_start=1542
+  _globals['_LAYER']._serialized_end=1621
+  _globals['_CANDIDATE']._serialized_start=1623
+  _globals['_CANDIDATE']._serialized_end=1681
+  _globals['_MIRROR']._serialized_start=1683
+  _globals['_MIRROR']._serialized_end=1739
+  _globals['_RETRY']._serialized_start=1741
+  _globals['_RETRY']._serialized_end=1854
 # @@protoc_insertion_point(module_scope)

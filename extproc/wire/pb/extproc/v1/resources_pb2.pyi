@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -11,7 +12,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("name", "version", "endpoints", "grpc_endpoints", "cluster", "grpc_cluster", "served_name", "readiness")
+    __slots__ = ("name", "version", "endpoints", "grpc_endpoints", "cluster", "grpc_cluster", "served_name", "readiness", "api")
+    class Api(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        V2: _ClassVar[Model.Api]
+        OPENAI: _ClassVar[Model.Api]
+    V2: Model.Api
+    OPENAI: Model.Api
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +27,7 @@ class Model(_message.Message):
     GRPC_CLUSTER_FIELD_NUMBER: _ClassVar[int]
     SERVED_NAME_FIELD_NUMBER: _ClassVar[int]
     READINESS_FIELD_NUMBER: _ClassVar[int]
+    API_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     endpoints: _containers.RepeatedScalarFieldContainer[str]
@@ -28,7 +36,8 @@ class Model(_message.Message):
     grpc_cluster: str
     served_name: str
     readiness: Readiness
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., endpoints: _Optional[_Iterable[str]] = ..., grpc_endpoints: _Optional[_Iterable[str]] = ..., cluster: _Optional[str] = ..., grpc_cluster: _Optional[str] = ..., served_name: _Optional[str] = ..., readiness: _Optional[_Union[Readiness, _Mapping]] = ...) -> None: ...
+    api: Model.Api
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., endpoints: _Optional[_Iterable[str]] = ..., grpc_endpoints: _Optional[_Iterable[str]] = ..., cluster: _Optional[str] = ..., grpc_cluster: _Optional[str] = ..., served_name: _Optional[str] = ..., readiness: _Optional[_Union[Readiness, _Mapping]] = ..., api: _Optional[_Union[Model.Api, str]] = ...) -> None: ...
 
 class Readiness(_message.Message):
     __slots__ = ("path", "interval", "disabled")
@@ -41,7 +50,7 @@ class Readiness(_message.Message):
     def __init__(self, path: _Optional[str] = ..., interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., disabled: bool = ...) -> None: ...
 
 class Experiment(_message.Message):
-    __slots__ = ("name", "default", "candidates", "mirror", "resource_type", "when_unavailable", "timeout", "retry", "stickiness", "holdout", "overrides", "layer", "mirrors")
+    __slots__ = ("name", "default", "candidates", "mirror", "resource_type", "when_unavailable", "timeout", "retry", "stickiness", "holdout", "overrides", "layer", "mirrors", "match")
     class ResourceType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         MODEL: _ClassVar[Experiment.ResourceType]
@@ -69,6 +78,7 @@ class Experiment(_message.Message):
     OVERRIDES_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     MIRRORS_FIELD_NUMBER: _ClassVar[int]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
     name: str
     default: str
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
@@ -82,7 +92,8 @@ class Experiment(_message.Message):
     overrides: _containers.RepeatedCompositeFieldContainer[Override]
     layer: Layer
     mirrors: _containers.RepeatedCompositeFieldContainer[Mirror]
-    def __init__(self, name: _Optional[str] = ..., default: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., resource_type: _Optional[_Union[Experiment.ResourceType, str]] = ..., when_unavailable: _Optional[_Union[Experiment.WhenUnavailable, str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., stickiness: _Optional[_Union[Stickiness, _Mapping]] = ..., holdout: _Optional[float] = ..., overrides: _Optional[_Iterable[_Union[Override, _Mapping]]] = ..., layer: _Optional[_Union[Layer, _Mapping]] = ..., mirrors: _Optional[_Iterable[_Union[Mirror, _Mapping]]] = ...) -> None: ...
+    match: _struct_pb2.Struct
+    def __init__(self, name: _Optional[str] = ..., default: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., resource_type: _Optional[_Union[Experiment.ResourceType, str]] = ..., when_unavailable: _Optional[_Union[Experiment.WhenUnavailable, str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., stickiness: _Optional[_Union[Stickiness, _Mapping]] = ..., holdout: _Optional[float] = ..., overrides: _Optional[_Iterable[_Union[Override, _Mapping]]] = ..., layer: _Optional[_Union[Layer, _Mapping]] = ..., mirrors: _Optional[_Iterable[_Union[Mirror, _Mapping]]] = ..., match: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class Stickiness(_message.Message):
     __slots__ = ("header", "cookie", "query", "metadata", "source_ip", "seed", "on_missing")
@@ -143,20 +154,24 @@ class Layer(_message.Message):
     def __init__(self, name: _Optional[str] = ..., first_slot: _Optional[int] = ..., last_slot: _Optional[int] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("name", "weight")
+    __slots__ = ("name", "weight", "cluster")
     NAME_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
     name: str
     weight: int
-    def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
+    cluster: str
+    def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., cluster: _Optional[str] = ...) -> None: ...
 
 class Mirror(_message.Message):
-    __slots__ = ("name", "percent")
+    __slots__ = ("name", "percent", "cluster")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PERCENT_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
     name: str
     percent: float
-    def __init__(self, name: _Optional[str] = ..., percent: _Optional[float] = ...) -> None: ...
+    cluster: str
+    def __init__(self, name: _Optional[str] = ..., percent: _Optional[float] = ..., cluster: _Optional[str] = ...) -> None: ...
 
 class Retry(_message.Message):
     __slots__ = ("attempts", "retry_on", "per_try_timeout")
