@@ -10,9 +10,10 @@ from random import Random
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from extproc.core.compilation import compile_table
 from extproc.core.decide import decide
 from extproc.core.resources import Candidate, Endpoint, Experiment, Model
-from extproc.core.table import Table, compile_table
+from extproc.core.table import Table
 from extproc.names import decided_route, intercept_route
 from extproc.wire.ext_proc import Published, read
 

@@ -15,9 +15,10 @@ from extproc.control.admission import NOTHING, Admission, Admitted, Judge, Key, 
 from extproc.control.health import HealthView, has_hosts
 from extproc.control.refusals import Refusal, Trial, changed, verdict
 from extproc.core.apis import misfits
+from extproc.core.compilation import compile_experiment, compile_table
 from extproc.core.offers import Document
 from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource
-from extproc.core.table import Entry, Table, compile_experiment, compile_table
+from extproc.core.table import Entry, Table
 from extproc.core.table import Key as TableKey
 from extproc.errors import Problem
 from extproc.wire.hashing import hash64

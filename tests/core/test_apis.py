@@ -4,8 +4,9 @@ import pytest
 
 from extproc import names
 from extproc.core.apis import misfits
+from extproc.core.compilation import compile_table
 from extproc.core.resources import Api, Candidate, Endpoint, Experiment, Mirror, Model
-from extproc.core.table import Table, compile_table
+from extproc.core.table import Table
 
 HERE = (Endpoint("127.0.0.1", 8081),)
 MODELS = {

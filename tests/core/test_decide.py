@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc import names
+from extproc.core.compilation import compile_table
 from extproc.core.decide import decide
 from extproc.core.resources import Candidate, Endpoint, Experiment, Model
 from extproc.core.split import DRAW_BITS
-from extproc.core.table import EMPTY, Decision, Outcome, compile_table
+from extproc.core.table import EMPTY, Decision, Outcome
 
 MODELS = {
     name: Model(name, version, endpoints=(Endpoint("127.0.0.1", 8080),))

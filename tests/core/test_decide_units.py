@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from extproc import names
 from extproc.core.assignment import bucket, held_out, rendezvous, slot
+from extproc.core.compilation import compile_table
 from extproc.core.decide import decide
 from extproc.core.resources import Candidate, Endpoint, Experiment, Model
-from extproc.core.table import Decision, Entry, Outcome, Table, compile_table
+from extproc.core.table import Decision, Entry, Outcome, Table
 from extproc.core.units import Layer, OnMissing, Override, Stickiness, UnitSource
 from extproc.wire.hashing import hash64
 from tests.core.test_table import EVERYTHING

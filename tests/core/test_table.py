@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from extproc import names
+from extproc.core.compilation import compile_table
 from extproc.core.resources import Candidate, Endpoint, Experiment, Model, ResourceType, WhenUnavailable
-from extproc.core.table import EMPTY, Decision, Entry, Outcome, Table, compile_table
+from extproc.core.table import EMPTY, Decision, Entry, Outcome, Table
 
 
 class Everything(Container[Any]):

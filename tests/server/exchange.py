@@ -13,9 +13,10 @@ import grpc
 import uvloop
 
 from extproc import names
+from extproc.core.compilation import compile_table
 from extproc.core.decide import decide
 from extproc.core.resources import Candidate, Endpoint, Experiment, Model
-from extproc.core.table import Decision, compile_table
+from extproc.core.table import Decision
 from extproc.server.ext_proc import ExtProc
 from extproc.server.grpc_ext_proc import GrpcExtProc
 from extproc.server.grpc_server import GrpcServer

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from extproc.core.compilation import compile_table
 from extproc.core.decide import decide
 from extproc.core.resources import Candidate, Endpoint, Experiment, Model
-from extproc.core.table import EMPTY, Decision, Outcome, Patch, Table, compile_table
+from extproc.core.table import EMPTY, Decision, Outcome, Patch, Table
 from extproc.names import decided_route, intercept_route
 from extproc.telemetry.decisions import BOUNDS, CELL, HEAD, SIZE, Counted, Meter, Meters
 

@@ -3,8 +3,9 @@
 import pytest
 
 from extproc import names
+from extproc.core.compilation import compile_table
 from extproc.core.resources import Candidate, Endpoint, Experiment, Model
-from extproc.core.table import EMPTY, Entry, Key, Patch, Table, compile_table
+from extproc.core.table import EMPTY, Entry, Key, Patch, Table
 from extproc.core.units import Layer, OnMissing, Override, Stickiness, UnitSource
 from extproc.wire.hashing import hash64
 from extproc.wire.table_messages import LENGTH, SET_MAX, TableMessage, decode, difference, encode, steps
