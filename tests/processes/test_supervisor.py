@@ -102,6 +102,7 @@ def test_a_control_process_that_ends_in_order_ends_everything(
     resources: Path, start_extproc: Callable[..., RunningExtproc]
 ) -> None:
     started = start_extproc("serve", "--resources", resources)
+    eventually(lambda: started.output, within=20, saying="the line that everything serves")
     children = started.children
     os.kill(started.processes["control"], signal.SIGTERM)
     eventually(lambda: started.exit_code, within=20, saying="extproc has ended with code 0", until=lambda c: c == 0)

@@ -145,6 +145,7 @@ async def test_its_log_is_passed_on_by_level_and_component(
         saying="all lines but the last, which has no end yet",
         until=lambda records: sum(len(record.message) for record in records[5:]) >= long,
     )
+    await eventually_async((tmp_path / "written").exists, within=10, saying="the last line is written")
     os.killpg(running.pid, signal.SIGKILL)
     await eventually_async(lambda: running.process.restarts, within=10, saying="its end is noticed")
     await running.end()
