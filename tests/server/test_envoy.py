@@ -136,6 +136,7 @@ async def test_its_log_is_passed_on_by_level_and_component(
             *(f"echo '{line}' >&2" for line in lines),
             f"head -c {long} /dev/zero | tr '\\0' x >&2",
             "printf '\\ncritical main \\377 no newline' >&2",
+            f"touch '{tmp_path}/written'",
             "sleep 60",
         ),
     )
