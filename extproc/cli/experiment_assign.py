@@ -17,6 +17,7 @@ from extproc.cli.output import Output, write_table
 from extproc.errors import ExtprocError
 
 AT_A_TIME: Final = 5_000  # units of one request; extproc takes 10,000
+_UNFOLDED: Final = 36  # characters of a unit that stay on one line: a UUID, as in the cookies that Envoy issues
 FIELDS: Final = ("unit", "candidate", "outcome", "why")
 
 
@@ -81,7 +82,9 @@ def _table(rows: Sequence[dict[str, Any]]) -> Any:
     from extproc.cli.plain import plain
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("UNIT", "CANDIDATE", "OUTCOME", "WHY"):
+    longest = max((len(str(row.get("unit"))) for row in rows), default=0)
+    table.add_column("UNIT", overflow="fold", min_width=min(longest, _UNFOLDED))
+    for title in ("CANDIDATE", "OUTCOME", "WHY"):
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(plain(str(row.get(field) or "-")) for field in FIELDS))

@@ -146,9 +146,10 @@ def _none(shown: ExperimentView) -> str:
 
 
 def _conditions(shown: ExperimentView) -> Iterator[tuple[str, bool]]:
-    """One mirror, or several: it is the same condition."""
+    """One mirror, or several: it is the same condition; without one it is always met."""
     for name, met in shown.conditions.items():
-        yield ("mirrorsReady" if name == "mirrorReady" and shown.mirrors[1:] else name), met
+        if name != "mirrorReady" or shown.mirrors:
+            yield ("mirrorsReady" if name == "mirrorReady" and shown.mirrors[1:] else name), met
 
 
 def _condition(name: str, met: bool) -> Text:

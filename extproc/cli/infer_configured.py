@@ -49,11 +49,10 @@ def configured(admin: str, endpoint: str) -> Configured | None:
 
 
 def _shares(view: ExperimentView) -> Iterator[Candidate]:
-    """Who should get how much, with what is held out of an experiment between requests: that goes to the default."""
+    """Who should get how much, with what is held out: that goes to the default."""
     total = sum(candidate.weight for candidate in view.candidates)
     spec = view.spec
-    units = spec is not None and "stickiness" in spec.other
-    held = 0.0 if units else sum(part.percent or 0.0 for part in view.untouched if part.why == Outcome.HOLDOUT) / 100
+    held = sum(part.percent or 0.0 for part in view.untouched if part.why == Outcome.HOLDOUT) / 100
     for candidate in view.candidates if total else ():
         left = held if spec and candidate.name == spec.default else 0.0
         yield Candidate(candidate.name, candidate.route, left + (1.0 - held) * candidate.weight / total)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from extproc.control.in_force import NOTHING, Admission, Admitted, Key, Report
+from extproc.core.apis import misfits
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Experiment, Kind, Model, PassThrough
 from extproc.core.rules import named_at
@@ -66,7 +67,7 @@ def admit(previous: Admission, documents: Iterable[Document], judge: Judge = lam
 
 
 def waits(admission: Admission) -> Iterator[Report]:
-    """What is referred to and not (yet) defined: no error, but worth a warning."""
+    """What is referred to and not (yet) defined, or defined so that it does not fit: no error, but worth a warning."""
     models = admission.models
     clusters = admission.pass_through(Kind.CLUSTER)
     for experiment in admission.experiments:
@@ -78,6 +79,14 @@ def waits(admission: Admission) -> Iterator[Report]:
             )
             for path, each in named_at(experiment)
             if not defined(each, models, clusters)
+        )
+        unfit = misfits(experiment, models)
+        problems += tuple(
+            Problem(
+                f"{path}.name", f"{each.name!r} speaks another API than the default: the experiment runs without it"
+            )
+            for path, each in named_at(experiment)
+            if each.name in unfit and not each.cluster
         )
         if problems:
             origin = admission.origin(Kind.EXPERIMENT, experiment.name)

@@ -52,6 +52,11 @@ def _match(match: Match) -> Iterator[Problem]:
     paths = [key for key in PATHS if key in body]
     if len(paths) > 1:
         yield Problem(f"match.{paths[1]}", f"stands beside {paths[0]}: a request has one path, so give one of the two")
+    for key in ("path", "prefix"):
+        value = body.get(key)
+        # Envoy takes any text and compares it with the path alone, so such a match would just never hold.
+        if isinstance(value, str) and (value or key == "path") and (value[:1] != "/" or "?" in value):
+            yield Problem(f"match.{key}", "must begin with a slash and hold no query (see query_parameters)")
     yield from _headers(body.get("headers"))
     if FRACTION in body:
         yield from _fraction(body[FRACTION])

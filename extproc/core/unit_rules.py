@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from extproc import names
 from extproc.core import rules
 from extproc.core.units import SLOTS, OnMissing, Stickiness, UnitSource
 from extproc.errors import Problem
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from extproc.core.resources import Experiment
 
 TTL_MAX: Final = 400 * 86_400_000  # milliseconds; browsers keep no cookie longer (RFC 6265bis, section 5.5)
+ISSUED_NAME_MAX: Final = 64  # bytes; Envoy looks for such a cookie by a regular expression, and takes no large ones
 UNITS_MAX: Final = 10_000  # of all overrides: what is more than a list of testers is a match, or a model of its own
 UNIT_MAX: Final = 1_024  # bytes of one
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-_HOP: Final = ("x-extproc-", "x-envoy-")
+_HOP: Final = (names.INTERNAL_PREFIX, names.INTERNAL_MODEL_HEADER, "x-envoy-")
 _QUERY: Final = re.compile(r"[^&=#\s]+")
 
 
@@ -46,7 +48,7 @@ def _header(stickiness: Stickiness) -> Iterator[Problem]:
     if not _TOKEN.fullmatch(name):
         yield Problem("stickiness.header", f"{name!r} is no header's name: use letters, digits and dashes")
     elif name.lower().startswith(_HOP):
-        # The first are ours and are stripped from clients' requests, the second Envoy's own.
+        # The first two are ours and are stripped from clients' requests, the third Envoy's own.
         yield Problem("stickiness.header", f"{name!r} can't be sent by clients: choose a header of your own")
     elif name != name.lower():
         yield Problem("stickiness.header", f"{name!r} must be in lower case, as HTTP/2 spells it")
@@ -55,6 +57,11 @@ def _header(stickiness: Stickiness) -> Iterator[Problem]:
 def _cookie(stickiness: Stickiness) -> Iterator[Problem]:
     if not _TOKEN.fullmatch(stickiness.key):
         yield Problem("stickiness.cookie.name", f"{stickiness.key!r} is no cookie's name: use letters, digits and _")
+    if stickiness.ttl is not None and len(stickiness.key) > ISSUED_NAME_MAX:
+        yield Problem(
+            "stickiness.cookie.name",
+            f"has {len(stickiness.key)} characters: Envoy can issue a cookie whose name has at most {ISSUED_NAME_MAX}",
+        )
     if stickiness.ttl is not None and not 1000 <= stickiness.ttl <= TTL_MAX:
         yield Problem("stickiness.cookie.ttl", f"must be between 1s and {TTL_MAX // 1000}s (400 days)")
 

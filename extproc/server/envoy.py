@@ -42,6 +42,9 @@ _TIED: Final = (
     "if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
     "os.execv(sys.argv[2], sys.argv[2:])"
 )
+# What Envoy says when it crashes: lines of this component, and after them what it was at, which are requests with all
+# their headers, or its configuration as extproc has sent it. Nothing of that is for a log.
+_CRASH: Final = "backtrace"
 _LEVELS: Final = {
     "trace": logging.DEBUG,
     "debug": logging.DEBUG,
@@ -186,6 +189,7 @@ class EnvoyProcess:
     async def _pass_on(self, stream: asyncio.StreamReader) -> None:
         """Envoy's log through ours, until it ends."""
         level = logging.WARNING  # before Envoy's first line of log: it could not be run at all, or not so
+        component = ""
         while line := await _line(stream):
             text = line.decode(errors="replace").rstrip()
             word, _, rest = text.partition(" ")
@@ -193,6 +197,8 @@ class EnvoyProcess:
                 level = _LEVELS[word]
                 component, _, text = rest.partition(" ")
                 text = f"{component}: {text}"
+            elif component == _CRASH:
+                continue
             if level > logging.DEBUG:
                 self._last.append(text)
             envoy_log.log(level, "%s", text)

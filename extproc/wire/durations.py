@@ -17,7 +17,7 @@ def milliseconds(text: str) -> int:
     """The milliseconds of `text`. Raises ValueError, saying what is wrong with it."""
     found = _TEXT.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no duration: write it in seconds, like '1.5s'")
+        raise ValueError(f"{text!r} is no duration: write it in seconds, minutes or hours, like '1.5s'")
     sign, unit = found[1], _SECONDS[found[4]]
     nanoseconds = (int(found[2]) * 10**9 + int((found[3] or "").ljust(9, "0"))) * unit
     value, finer = divmod(nanoseconds, 10**6)

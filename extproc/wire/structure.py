@@ -78,6 +78,7 @@ class _Walk:
         fields_of, names = _fields(descriptor)
         fields: dict[str, Json] = {}
         first: dict[str, str] = {}
+        chosen: dict[str, str] = {}  # of each oneof
         for key, item in value.items():
             here = step(path, key)
             if key not in names:
@@ -93,7 +94,12 @@ class _Walk:
                 self._gap(there, here, f"is given as {first[name]!r} already: keep one of the two")
                 fields.pop(name, None)
             elif item is not None:  # null means absent
-                self._into(fields, fields_of[name], item, there, here)
+                group = fields_of[name].containing_oneof
+                rival = chosen.setdefault(group.name, key) if group else key
+                if rival == key:
+                    self._into(fields, fields_of[name], item, there, here)
+                else:
+                    self._gap(there, here, f"stands beside {rival!r}: keep one")
             first.setdefault(name, key)
         return fields
 

@@ -22,19 +22,35 @@ FLUSH_INTERVAL: Final = 0.25  # seconds
 BUFFER: Final = 3 * 1024 * 1024
 
 # Routes of experiments alone say which one they are of (`model_routes.told`): other traffic costs no entry.
+_SET_METADATA: Final = "envoy.extensions.filters.http.set_metadata.v3.Config"
 _METADATA: Final = "xds.route_metadata.filter_metadata"
 _OF_AN_EXPERIMENT: Final = f"'{names.METADATA}' in {_METADATA} && 'experiment' in {_METADATA}['{names.METADATA}']"
 
+# What a user's filter answers (a 401, a 429) has a route already, and meets neither extproc nor a candidate: it is no
+# outcome. Such a filter ends the way through the filters, so that what passed them all is what this one has marked.
+_PASSED: Final = "extproc.passed"
+_HAS_PASSED: Final = f"'{_PASSED}' in metadata.filter_metadata"
 
-def logged(options: Options) -> dict[str, Any]:
+
+def passed() -> Json:
+    """The filter behind the users' own that marks what they let through, for `logged`."""
+    mark = {"metadata_namespace": _PASSED, "value": {"all": True}}
+    return {"name": _PASSED, "typed_config": typed(_SET_METADATA, metadata=[mark])}
+
+
+def logged(options: Options, *, marked: bool = False) -> dict[str, Any]:
     """The settings that make a connection manager log; none without outcomes.
 
-    Both listeners log alike, since a route's name tells copies apart: so one stream of a thread carries both.
+    With `marked`, only what has met the filter `passed`. Both listeners log alike, since a route's name tells copies
+    apart: so one stream of a thread carries both.
     """
-    return {"access_log": [_access_log(traced=options.tracing is not None)]} if options.outcomes else {}
+    if not options.outcomes:
+        return {}
+    wanted = f"{_HAS_PASSED} && {_OF_AN_EXPERIMENT}" if marked else _OF_AN_EXPERIMENT
+    return {"access_log": [_access_log(wanted, traced=options.tracing is not None)]}
 
 
-def _access_log(*, traced: bool) -> Json:
+def _access_log(wanted: str, *, traced: bool) -> Json:
     common = {
         "log_name": "experiments",
         "grpc_service": {"envoy_grpc": {"cluster_name": names.XDS_CLUSTER}},
@@ -48,7 +64,7 @@ def _access_log(*, traced: bool) -> Json:
             "extension_filter": {
                 "name": "envoy.access_loggers.extension_filters.cel",
                 "typed_config": typed(
-                    "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=_OF_AN_EXPERIMENT
+                    "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=wanted
                 ),
             }
         },

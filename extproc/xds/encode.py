@@ -89,8 +89,14 @@ def _message(message: schema.Message, body: Any, path: str, problems: Problems) 
 
 
 def _unknown(message: schema.Message, key: str, table: Mapping[str, schema.Field]) -> str:
-    near = get_close_matches(key, table, 1)
-    return f"Envoy's {message.name} has no such field" + (f": did you mean {near[0]!r}?" if near else "")
+    said = f"Envoy's {message.name} has no such field"
+    fields = {field.name: field for field in table.values()}
+    nested = {name: field.message for name, field in fields.items() if field.message and not field.message.google}
+    inside = [name for name, of in nested.items() if key in schema.fields(of)]
+    if len(inside) == 1:
+        return f"{said}: {inside[0]!r} has it"
+    near = get_close_matches(key, fields if key.islower() else table, 1)
+    return f"{said}: did you mean {near[0]!r}?" if near else said
 
 
 def _field(field: schema.Field, value: Any, path: str, problems: Problems) -> bytes:

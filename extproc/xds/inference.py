@@ -5,7 +5,7 @@ from typing import Final
 
 from extproc import names
 from extproc.xds import answers, json_bodies, openai_answers, v2_bodies
-from extproc.xds.access_logs import logged
+from extproc.xds.access_logs import logged, passed
 from extproc.xds.encode import Json, typed
 from extproc.xds.http import filter_chain, socket_address
 from extproc.xds.tracing import traced
@@ -31,6 +31,8 @@ _STRIP_CLIENT_HEADERS: Final = {
 
 def listener(options: Options, route_specifier: Json, filters: Iterable[Json] = ()) -> Json:
     """The inference listener. `filters` are the users' own, which come before all others."""
+    own = list(filters)
+    marked = bool(own) and options.outcomes
     return {
         "name": names.INFERENCE_LISTENER,
         "address": socket_address(options.inference_host, options.inference_port),
@@ -42,7 +44,8 @@ def listener(options: Options, route_specifier: Json, filters: Iterable[Json] = 
                 names.INFERENCE_LISTENER,
                 route_specifier,
                 [
-                    *filters,
+                    *own,
+                    *([passed()] if marked else ()),
                     json_bodies.reading(),
                     *v2_bodies.reading(),
                     _EXT_PROC,
@@ -76,7 +79,7 @@ def listener(options: Options, route_specifier: Json, filters: Iterable[Json] = 
                 request_headers_timeout="30s",
                 local_reply_config={"mappers": [*openai_answers.failures(), *answers.no_route()["mappers"]]},
                 **traced(options.tracing),
-                **logged(options),
+                **logged(options, marked=marked),
             )
         ],
     }

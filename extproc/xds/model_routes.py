@@ -132,12 +132,12 @@ def mirror_end_route(
     }
 
 
-def host(name: str, matcher: Json, *internal: str) -> Json:
+def host(name: str, matcher: Json, *internal: str, filters: Json | None = None) -> Json:
     """The one VirtualHost of a RouteConfiguration, with what it does to the headers of all requests to models.
 
     Said once, since Envoy needs as long to take it in as for all the rest of a route. Who serves stands in the route's
     metadata, so a route without (Envoy's own answers, a user's route) sets neither header. `internal` are the names of
-    request headers that end here.
+    request headers that end here; `filters` is what its routes say of filters where they say nothing themselves.
     """
     return {
         "name": name,
@@ -150,6 +150,7 @@ def host(name: str, matcher: Json, *internal: str) -> Json:
         # An experiment's route has the one, a plain endpoint's the other.
         "response_headers_to_add": [overwrite(names.ROUTE_HEADER, _from_metadata(ROUTE) + _from_metadata(PLAIN_ROUTE))],
         "retry_policy": _retry_policy(SAFE_RETRY),
+        **({"typed_per_filter_config": filters} if filters else {}),
     }
 
 

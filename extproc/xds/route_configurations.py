@@ -5,10 +5,20 @@ from itertools import chain
 from typing import Final
 
 from extproc import names
-from extproc.xds import answers, endpoint_routes, mirrors, openai_answers, openai_routes, passthrough, v2_bodies
+from extproc.xds import (
+    answers,
+    endpoint_routes,
+    json_bodies,
+    mirrors,
+    openai_answers,
+    openai_routes,
+    passthrough,
+    v2_bodies,
+)
 from extproc.xds.cluster_routes import cluster_routes
 from extproc.xds.encode import Json
 from extproc.xds.endpoints import Split, endpoints, speaks_openai
+from extproc.xds.lua_filters import switched_on
 from extproc.xds.matching import Maps, always, ending, tree, when_present, written_out
 from extproc.xds.model_routes import MODELS_PATH, host
 from extproc.xds.world import World
@@ -57,9 +67,20 @@ def inference_routes(world: World, running: Iterable[Split], maps: Maps = writte
     internal = (names.LABEL_HEADER, names.BODY_MODEL_HEADER, names.ROUTE_HEADER)
     return {
         "name": names.INFERENCE_ROUTES,
-        "virtual_hosts": [host(names.INFERENCE_ROUTES, matcher, *internal)],
+        "virtual_hosts": [host(names.INFERENCE_ROUTES, matcher, *internal, filters=_at_hand(world))],
         **openai_routes.largest_answer(openai),
     }
+
+
+def _at_hand(world: World) -> Json:
+    """What every request has, whatever route it takes at first: a user's filter may lead it to another one.
+
+    The filters of a request are settled when it comes, by the route that it would take then. So where others could
+    change that route, ours are there for all, and do nothing until a route tells them to.
+    """
+    if not world.filters:
+        return {}
+    return {names.EXT_PROC_FILTER: json_bodies.not_asked(), **switched_on(names.BODY_WRITER)}
 
 
 def mirror_routes(running: Iterable[Split], maps: Maps = written_out) -> Json:

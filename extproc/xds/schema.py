@@ -73,9 +73,12 @@ def find(type_name: str) -> Message:
         module = importlib.import_module(f"envoy_data_plane.{parts[1]}")
     except ModuleNotFoundError as error:
         raise LookupError(type_name) from error
-    if parts[2] not in module.__all__:
+    # Classes are not always called like their messages: that of RBAC is Rbac. Nested ones are known by their class.
+    pool = importlib.import_module("envoy_data_plane.message_pool").default_message_pool
+    of = pool.url_to_type.get(TYPE_URL + type_name)
+    if of is None and parts[2] not in module.__all__:
         raise LookupError(type_name)
-    return Message(getattr(module, parts[2]))
+    return Message(of or getattr(module, parts[2]))
 
 
 @cache

@@ -67,7 +67,8 @@ def issuing(stickiness: Stickiness | None, route: Json) -> list[Json]:
     # RFC 6265, section 4.2.1: pairs are separated by "; ". A cookie without a value is none.
     pattern = f"(.*; *)?{_literal(stickiness.key)}=[^;]+(;.*)?"
     present = {"name": "cookie", "string_match": {"safe_regex": {"regex": pattern}}}
-    value = f"{stickiness.key}=%REQ(x-request-id)%; Max-Age={stickiness.ttl // 1000}; Path=/; HttpOnly; SameSite=Lax"
+    name = stickiness.key.replace("%", "%%")  # the rest is a format string
+    value = f"{name}=%REQ(x-request-id)%; Max-Age={stickiness.ttl // 1000}; Path=/; HttpOnly; SameSite=Lax"
     cookie = {"header": {"key": "set-cookie", "value": value}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
     match = route["match"]
     return [

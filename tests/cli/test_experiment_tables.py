@@ -77,6 +77,10 @@ def test_clusters_are_shown_by_what_the_experiment_calls_them_and_the_match_as_i
     ]
 
 
+def test_without_a_mirror_nothing_is_said_of_one() -> None:
+    assert status(mirror=None, mirrors=[])[5] == "conditions  accepted by Envoy, candidates ready"
+
+
 def test_mirrors_and_what_is_left_to_the_default_have_a_line_each() -> None:
     mirrors = [
         {"name": "iris3", "percent": 12.5, "ready": True, "requests": 120},

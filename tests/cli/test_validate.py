@@ -92,6 +92,18 @@ def test_resources_may_arrive_in_any_order_but_strictly_must_be_there(tmp_path: 
     assert strict.output == result.output.replace("warning: ", "").replace("valid, 2 warnings", "2 problems")
 
 
+def test_a_candidate_of_another_api_is_a_warning(tmp_path: Path) -> None:
+    file = written(tmp_path / "f.json", a_model(), a_model(name="iris2", api="OPENAI"), an_experiment())
+    result = run(file)
+    assert result.exit_code == 0
+    what = "'iris2' speaks another API than the default: the experiment runs without it"
+    assert result.output.splitlines() == [
+        f"{file}: Experiment iris-ab: candidates[1].name: warning: {what}",
+        "1 experiment, 2 models: valid, 1 warning",
+    ]
+    assert run("--strict", file).exit_code == 1
+
+
 def test_files_are_judged_together(tmp_path: Path, iris: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(json.dumps(a_manifest()))

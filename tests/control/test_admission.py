@@ -248,11 +248,11 @@ def test_clusters_are_no_endpoints_that_two_could_want() -> None:
 
 def test_a_match_that_envoy_would_not_take_keeps_the_last_good_version() -> None:
     def judge(resource: PassThrough | Experiment) -> list[Problem]:
-        bad = isinstance(resource, Experiment) and resource.match == Match.of({"prefix": "bad"})
+        bad = isinstance(resource, Experiment) and resource.match == Match.of({"prefix": "/bad"})
         return [Problem("match.prefix", "is bad")] if bad else []
 
     first = admit(NOTHING, [valid("a", shop("x"), shop("y"))], judge)
-    after = admit(first, [valid("a", shop("x", match="bad"), shop("y", match="/other"))], judge)
+    after = admit(first, [valid("a", shop("x", match="/bad"), shop("y", match="/other"))], judge)
     assert running(after) == {"x": shop("x"), "y": shop("y", match="/other")}
     assert (only(after).name, only(after).kept, [p.path for p in only(after).problems]) == ("x", True, ["match.prefix"])
 

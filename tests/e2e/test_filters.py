@@ -4,6 +4,7 @@ import http.client
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -38,6 +39,26 @@ BY_TENANT: Final = experiment(
     stickiness={"metadata": {"namespace": "tenants", "path": ["id"]}, "on_missing": "DEFAULT"},
 )
 
+BY_TIER: Final = experiment(
+    "by-tier",
+    {"iris2": 50, "iris3": 50},
+    default="iris2",
+    match={"headers": [{"name": "x-tier", "string_match": {"exact": "gold"}}]},
+    stickiness={"metadata": {"namespace": "tenants", "path": ["id"]}},
+)
+# Who is asked for by what a request brings is found out by the filter alone.
+LEADS: Final = """
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  for sent, put in pairs({ ["x-key"] = "x-tier", ["x-wants"] = "seldon-model" }) do
+    if headers:get(sent) then
+      headers:replace(put, headers:get(sent))
+      handle:clearRouteCache()
+    end
+  end
+end
+"""
+
 
 def jwt_authn(keys: list[dict[str, Any]]) -> dict[str, Any]:
     """Tokens are verified where there are any."""
@@ -65,6 +86,11 @@ def tenants(header: str = "x-tenant") -> dict[str, Any]:
     }
 
 
+def leads() -> dict[str, Any]:
+    config = {"default_source_code": {"inline_string": LEADS}}
+    return {"@type": FILTER, "name": "leads", "typed_config": {"@type": f"{TYPES}lua.v3.Lua", **config}}
+
+
 def public(key: rsa.RSAPrivateKey) -> dict[str, Any]:
     """The public half as a JWK (RFC 7517)."""
     told: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
@@ -80,9 +106,9 @@ def signed(subject: str, key: rsa.RSAPrivateKey = KEY) -> dict[str, str]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     stage = Stage(tmp_path_factory.mktemp("filters"))
     try:
-        stage.write(tenants(), jwt_authn([public(KEY)]), BY_SUBJECT, BY_TENANT)
+        stage.write(tenants(), leads(), jwt_authn([public(KEY)]), BY_SUBJECT, BY_TENANT, BY_TIER)
         stage.start("up")
-        for name in ("by-subject", "by-tenant"):
+        for name in ("by-subject", "by-tenant", "by-tier"):
             stage.wait_state(name)
         yield stage
     finally:
@@ -126,14 +152,41 @@ def test_a_verified_subject_keeps_its_candidate(stage: Stage) -> None:
 
 
 def test_nobody_is_somebody_else_and_nobody_at_all_gets_the_default(stage: Stage) -> None:
-    assert ask(stage, signed(SUBJECTS[0], ANOTHER_KEY)).status == 401
+    assert {ask(stage, signed(SUBJECTS[0], ANOTHER_KEY)).status for _ in range(20)} == {401}
     assert {served(ask(stage, {})) for _ in range(20)} == {"iris"}
+
+
+def test_what_a_filter_answers_is_no_candidate_s(stage: Stage) -> None:
+    def codes() -> Counter[str]:
+        found = stage.extproc.admin("/api/v1/experiments/by-subject").json
+        rows = [row["outcomes"]["byCode"] for row in [*found["candidates"], *found["untouched"]]]
+        return sum(map(Counter, rows), Counter())
+
+    before = codes()["2xx"]
+    for _ in range(20):
+        assert ask(stage, signed(SUBJECTS[0], ANOTHER_KEY)).status == 401
+        assert ask(stage, signed(SUBJECTS[0])).status == 200
+    eventually(
+        lambda: codes()["2xx"] - before, within=15, saying="what was let through", until=range(20, 99).__contains__
+    )
+    assert codes()["4xx"] == 0, codes()
 
 
 def test_any_filter_s_metadata_will_do(stage: Stage) -> None:
     expected = assigned(stage, "by-tenant")
     assert set(expected.values()) == {"iris3", "iris2"}
     assert {tenant: served(ask(stage, {"x-tenant": tenant}, "iris3")) for tenant in SUBJECTS} == expected
+
+
+def test_what_a_filter_leads_elsewhere_is_decided_on_there(stage: Stage) -> None:
+    """A request has the filters of the route that it would have taken without: of a plain one, of none at all."""
+    of_tier, of_tenant = assigned(stage, "by-tier"), assigned(stage, "by-tenant")
+    assert set(of_tier.values()) == {"iris2", "iris3"}
+    for unit in SUBJECTS:
+        tenant = {"x-tenant": unit}
+        assert served(ask(stage, {**tenant, "x-key": "gold"}, "iris2")) == of_tier[unit]
+        assert served(ask(stage, {**tenant, "x-wants": "iris3"}, "nothing")) == of_tenant[unit]
+    assert {served(ask(stage, {"x-tenant": unit}, "iris2")) for unit in SUBJECTS} == {"iris2"}
 
 
 def test_a_change_of_filters_fails_no_request(stage: Stage) -> None:

@@ -161,6 +161,30 @@ async def test_its_log_is_passed_on_by_level_and_component(
     assert ("CRITICAL", "main: \N{REPLACEMENT CHARACTER} no newline") in told
 
 
+async def test_of_a_crash_it_tells_where_and_not_with_what(
+    stub: ModelServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Envoy prints the request that it was at, with its headers, and what it has read and not used yet."""
+    caplog.set_level(logging.DEBUG, logger="envoy")
+    lines = [
+        "critical backtrace Caught Segmentation fault, suspect faulting address 0x0",
+        "critical backtrace #0: [0x1]",
+        "ActiveStream 0x2, stream_id_: 3",
+        "  request_headers_: authorization, Bearer SECRET",
+        'current slice length: 6 contents: "SECRET"',
+        "critical backtrace the end",
+    ]
+    running = Embedded(stub, tmp_path, script(tmp_path, *(f"echo '{line}' >&2" for line in lines), "exec sleep 60"))
+    await eventually_async(
+        lambda: [record.message for record in caplog.records if record.name == "envoy"],
+        within=10,
+        saying="its last words",
+        until=lambda told: told == [f"backtrace: {line.split(' ', 2)[2]}" for line in lines if "backtrace" in line],
+    )
+    await running.end()
+    assert "SECRET" not in caplog.text
+
+
 async def test_stopping_what_never_ran_or_has_ended_does_nothing(stub: ModelServer, tmp_path: Path) -> None:
     options = EnvoyOptions(find_envoy(), tmp_path, free_port())
     never = EnvoyProcess({}, options, lambda: None)

@@ -58,7 +58,7 @@ def test_what_is_written(value: int, text: str) -> None:
     ],
 )
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no duration: write it in seconds, like '1\.5s'"):
+    with pytest.raises(ValueError, match=r"is no duration: write it in seconds, minutes or hours, like '1\.5s'"):
         durations.milliseconds(text)
 
 

@@ -106,6 +106,17 @@ def test_every_problem_has_its_path() -> None:
         ({"per_connection_buffer_limit_bytes": 1.5}, "per_connection_buffer_limit_bytes", "must be a whole number"),
         ({"per_connection_buffer_limit_bytes": 2**32}, "per_connection_buffer_limit_bytes", "must be a whole number"),
         ({"per_connection_buffer_limit_bytes": True}, "per_connection_buffer_limit_bytes", "must be a whole number"),
+        (
+            {"lb_subsetconfig": {}},
+            "lb_subsetconfig",
+            "Envoy's Cluster has no such field: did you mean 'lb_subset_config'?",
+        ),
+        (
+            {"max_requests_per_connection": 1, "fallback_policy": 1},
+            "fallback_policy",
+            "Envoy's Cluster has no such field: 'lb_subset_config' has it",
+        ),
+        ({"nothing_like_it": 1}, "nothing_like_it", "Envoy's Cluster has no such field"),
         ({"name": "\ud800"}, "name", "must be a string of Unicode characters"),
         ({"common_lb_config": {"healthy_panic_threshold": {"value": "x"}}}, "common_lb_config.", "must be a number"),
         ({"name": "a", "alt_stat_name": "b", "altStatName": "c"}, "altStatName", "stands beside 'alt_stat_name'"),

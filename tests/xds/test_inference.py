@@ -76,6 +76,17 @@ def test_the_user_s_filters_come_first_and_the_router_last() -> None:
     assert filters[-1] == "envoy.filters.http.router"
 
 
+@pytest.mark.parametrize(("filters", "outcomes"), [(0, True), (0, False), (1, False), (1, True)])
+def test_what_the_user_s_filters_let_through_is_marked_where_it_is_logged(filters: int, outcomes: bool) -> None:
+    mine = [{"name": "mine", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"}}]
+    listener = inference.listener(Options(outcomes=outcomes), rds("inference"), mine[:filters])
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    marked = filters > 0 and outcomes
+    found = [each["name"] for each in manager["http_filters"]]
+    assert found[: filters + 1].count("extproc.passed") == found.count("extproc.passed") == marked
+    assert ("extproc.passed" in str(manager.get("access_log"))) is marked
+
+
 @pytest.fixture
 def scene(running: Scene) -> Scene:
     running.forget()

@@ -1,12 +1,17 @@
 """Envoy's own resources, as users give them."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from extproc.core.resources import Kind, PassThrough
 from extproc.xds.passthrough import filters, problems, routes
-from tests.xds.given import a_cluster, some_routes
+from extproc.xds.static import static_config
+from extproc.xds.world import Options
+from tests.harness.envoy import validate
+from tests.xds.given import a_cluster, a_world, some_routes
 
 PING = {"match": {"prefix": "/ping"}, "direct_response": {"status": 200}}
 
@@ -79,6 +84,21 @@ ROUTER = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.
 )
 def test_a_filter_is_one_of_the_user_s_own(body: dict[str, Any], path: str | None) -> None:
     assert list(found(Kind.FILTER, body)) == ([path] if path else [])
+
+
+# Messages whose classes in Python are called otherwise.
+ACRONYMS: dict[str, dict[str, Any]] = {
+    "rbac.v3.RBAC": {"rules": {"policies": {"all": {"permissions": [{"any": True}], "principals": [{"any": True}]}}}},
+    "fault.v3.HTTPFault": {"abort": {"http_status": 503, "percentage": {"numerator": 1}}},
+}
+
+
+@pytest.mark.parametrize("type_name", ACRONYMS)
+def test_a_filter_is_called_as_envoy_calls_it(type_name: str, tmp_path: Path) -> None:
+    config = {"@type": f"type.googleapis.com/envoy.extensions.filters.http.{type_name}", **ACRONYMS[type_name]}
+    given = PassThrough(Kind.FILTER, "mine", {"name": "mine", "typed_config": config})
+    assert problems(given) == []
+    assert validate(static_config(replace(a_world(), filters=(given,)), Options()), tmp_path) == ""
 
 
 def test_filters_come_by_name() -> None:

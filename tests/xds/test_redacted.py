@@ -40,6 +40,14 @@ def test_a_dump_that_is_cut_off_tells_no_secret_either() -> None:
         ("Invalid duration: Expected: goo.gle/debugonly  \nseconds: -1", "Invalid duration: Expected: seconds: -1"),
         ("missing ): (", "missing ): ("),
         ("load error: [string \"local key = 'SECRET'...\"]:1: no", "load error: line 1: no"),
+        ("load error: line 2: unfinished string near ''SECRET'", "load error: line 2: unfinished string near …"),
+        ("load error: line 2: '=' expected near 'SECRET'", "load error: line 2: '=' expected near …"),
+        (
+            "Incorrect configuration: Bearer SECRET. No%BAD(. Couldn't find valid command at position 13",
+            "Incorrect configuration: …. Couldn't find valid command at position 13",
+        ),
+        ("Duplicated credential key: 'SECRET'", "Duplicated credential key: …"),
+        ("Incorrect configuration: Bearer SECRET", "Incorrect configuration: …"),
         ("", ""),
     ],
 )

@@ -26,7 +26,8 @@ from tests.xds.stage import Stage, serving
 
 UNCHECKED = Readiness(disabled=True)
 USER = Stickiness(UnitSource.HEADER, "x-user")
-COOKIE = Stickiness(UnitSource.COOKIE, "u.id", ttl=3_600_000)
+# Its name is literal in a regular expression, and in a format string.
+COOKIE = Stickiness(UnitSource.COOKIE, "u.id%START_TIME%", ttl=3_600_000)
 USERS = [f"user-{i}" for i in range(300)]
 SOURCES = {
     "header": USER,
@@ -135,10 +136,10 @@ def test_layers_do_not_overlap_there_either(alone: Scene) -> None:
 
 
 def test_a_cookie_is_issued_once(alone: Scene) -> None:
-    answer = alone.answers("baked", cookie="au.id=1; uxid=2; u.id=")
+    answer = alone.answers("baked", cookie=f"a{COOKIE.key}=1; {COOKIE.key.replace('.', 'x')}=2; {COOKIE.key}=")
     issued, *rest = answer.headers["set-cookie"].split("; ")
-    assert issued == f"u.id={answer.headers.get('x-request-id') or issued.partition('=')[2]}"
-    assert len(issued) == len("u.id=") + 36
+    assert issued == f"{COOKIE.key}={answer.headers.get('x-request-id') or issued.partition('=')[2]}"
+    assert len(issued) == len(f"{COOKIE.key}=") + 36
     assert rest == ["Max-Age=3600", "Path=/", "HttpOnly", "SameSite=Lax"]
     for sent in (issued, f"a=1; {issued}", f"a=1;{issued}; b=2"):
         assert "set-cookie" not in alone.answers("baked", cookie=sent).headers
@@ -165,9 +166,9 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, De
     [
         ("header", "", {"x-user": "zo\xeb"}, b"zo\xeb"),
         ("header", "?user=bob", {}, b""),
-        ("cookie", "", {"cookie": "a=1; u.id=7"}, b"7"),
+        ("cookie", "", {"cookie": f"a=1; {COOKIE.key}=7"}, b"7"),
         ("cookie", "", {}, b""),
-        ("issued", "", {"cookie": "u.id=7"}, b"7"),
+        ("issued", "", {"cookie": f"{COOKIE.key}=7"}, b"7"),
         (
             "issued",
             "",

@@ -222,6 +222,15 @@ def test_an_answer_calls_the_model_as_the_client_did(
 
 
 @settings(deadline=None)
+@given(SERVED, NAMES, CUTS)
+def test_an_answer_of_a_stream_may_stand_bare(called: Rename, served: str, name: str, cuts: list[int]) -> None:
+    """As MLServer sends it: the protocol has ModelStreamInferResponse around it."""
+    sent = framed(pb.ModelInferResponse(model_name=served, model_version="1"), pb.ModelInferResponse(model_name="b"))
+    wanted = framed(pb.ModelInferResponse(model_name=name, model_version="1"), pb.ModelInferResponse(model_name="b"))
+    assert called(b"\x12", served, name, cut(sent, cuts)) == wanted
+
+
+@settings(deadline=None)
 @given(st.binary(max_size=20), CUTS)
 def test_what_comes_after_the_one_answer_passes(called: Rename, rest: bytes, cuts: list[int]) -> None:
     sent = framed(pb.ModelInferResponse(model_name="served")) + rest

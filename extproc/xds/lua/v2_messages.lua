@@ -107,15 +107,18 @@ local function request_editor(served, found)
 end
 
 -- Calls a model that an answer calls `served` what the client has called it. The name is field 1 of what the fields of
--- `path` lead to, each the first of its message.
+-- `path` lead to, each the first of its message; or of the message itself, since MLServer streams what the protocol has
+-- inside of a ModelStreamInferResponse. There the same field is an error's text, and stands alone.
 local function answer_editor(path, served, called)
   local field = named(called)
   return function(start, length)
     local at, left, around = 1, length, {}
     for _, tag in ipairs(path) do
       local first, size = content_of(tag, start, at, left)
-      if not first or first == MORE then
-        return first
+      if first == MORE then
+        return MORE
+      elseif not first then
+        break
       end
       around[#around + 1] = size
       at, left = first, size
@@ -123,7 +126,7 @@ local function answer_editor(path, served, called)
     local first, size = content_of(NAME, start, at, left)
     if not first or first == MORE then
       return first
-    elseif size ~= #served then
+    elseif size ~= #served or (#around < #path and first + size - at == left) then
       return nil
     elseif #start < first + size - 1 then
       return MORE

@@ -33,9 +33,9 @@ HELD_OUT = [{"name": "holdout", "model": "iris", "percent": 10.0}]
         ({"untouched": HELD_OUT}, "iris", ["73.0%", "27.0%"], ""),
         ({"spec": {"default": "iris2"}, "untouched": HELD_OUT}, "iris2", ["63.0%", "37.0%"], ""),
         (
-            {"spec": {"default": "iris", "holdout": 10, "stickiness": {"header": "x-user"}}},
+            {"untouched": HELD_OUT, "spec": {"default": "iris", "stickiness": {"header": "x-user"}}},
             "iris",
-            ["70.0%", "30.0%"],
+            ["73.0%", "27.0%"],
             'iris-ab assigns units by {"header": "x-user"}: configured is the share of units, not of requests',
         ),
         (
