@@ -37,7 +37,7 @@ demo: $(VENV)/.demo ## split real models behind a real Envoy, in under two minut
 
 # A file's tests share what they have started, so they stay together; files run beside each other.
 test: $(VENV)/.dev ## run all tests
-	@$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## style, format, types
 	@$(BIN)/ruff check .

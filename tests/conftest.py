@@ -16,7 +16,19 @@ from tests.harness.models import ModelServer
 from tests.harness.waiting import eventually
 
 _MARK: Final = "TEST_SESSION_OF_EXTPROC"  # stands in the environment of everything a test starts
+_LONG: Final = ("test_readme.py", "demo", "e2e", "page", "test_app.py", "processes", "benchmarks")  # in tests/
 _LOGS: Final = pytest.StashKey[list[Callable[[], tuple[str, str]]]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests come first: else, at the end, one process would run them and the others wait."""
+    root = Path(__file__).parents[1]
+
+    def rank(item: pytest.Item) -> int:
+        first = item.path.relative_to(root).parts[1]
+        return _LONG.index(first) if first in _LONG else len(_LONG)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session", autouse=True)
