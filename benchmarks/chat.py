@@ -11,21 +11,16 @@ import statistics
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import envoy_configs
 from benchmarks.load import MISSING, wrk
 from benchmarks.processes import cpu_seconds, tree
-from tests.harness.envoy import RunningEnvoy
+from benchmarks.product import serving
 from tests.harness.extproc import RunningExtproc
-from tests.harness.ports import free_port
 
 TARGET: Final = 2.0  # times a decision's cost, at most, on top of it
 
-_TYPE: Final = "type.googleapis.com/extproc.v1."
 _SCRIPT: Final = Path(__file__).with_name("wrk_body.lua")
 _CHAT: Final = "/v1/chat/completions"
 
@@ -54,7 +49,10 @@ def main() -> None:
     if not wrk():
         parser.exit(1, f"{MISSING}\n")
     spent: dict[str, list[dict[str, float]]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as directory, serving(Path(directory)) as product:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        serving(Path(directory), models(), ("iris", "chat"), "endpoints") as product,
+    ):
         for _ in range(given.rounds):
             for way, (path, called) in WAYS.items():
                 url = product.inference_url + path
@@ -85,40 +83,13 @@ def measure(product: RunningExtproc, url: str, body: str, connections: int, seco
     return {p.role: (cpu_seconds(p.pid) - before[p.role]) * 1e6 / told["requests"] for p in processes}
 
 
-@contextmanager
-def serving(directory: Path) -> Iterator[RunningExtproc]:
-    """extproc with one Envoy thread and one worker, and models that cost next to nothing."""
-    names = [f"{stem}{number}" for stem in ("iris", "chat") for number in ("", 2, 3)]
-    ports = {name: free_port() for name in names}
-    resources = directory / "resources.json"
-    resources.write_text(json.dumps({"resources": [*_models(ports), _experiment("iris"), _experiment("chat")]}))
-    models = RunningEnvoy(envoy_configs.models(list(ports.values())), directory, arguments=("--log-level", "error"))
-    with (
-        models,
-        RunningExtproc(["up", "--resources", str(resources), "--envoy-concurrency", "1"], directory) as product,
-    ):
-        models.wait_live()
-        product.wait_ready()
-        yield product
-
-
-def _models(ports: dict[str, int]) -> list[dict[str, Any]]:
-    openai = {"api": "OPENAI"}
-    return [
-        {
-            "@type": f"{_TYPE}Model",
-            "name": name,
-            "endpoints": [f"127.0.0.1:{port}"],
-            "served_name": f"{name}-as-its-server-calls-it",
-            **(openai if name.startswith("chat") else {}),
-        }
-        for name, port in ports.items()
-    ]
-
-
-def _experiment(stem: str) -> dict[str, Any]:
-    candidates = [{"name": stem, "weight": 70}, {"name": f"{stem}2", "weight": 30}]
-    return {"@type": f"{_TYPE}Experiment", "name": f"{stem}-ab", "default": stem, "candidates": candidates}
+def models() -> dict[str, dict[str, Any]]:
+    """Two kinds of three models, each of another name for its server."""
+    return {
+        f"{stem}{number}": {"served_name": f"{stem}{number}-as-its-server-calls-it", **said}
+        for stem, said in (("iris", {}), ("chat", {"api": "OPENAI"}))
+        for number in ("", 2, 3)
+    }
 
 
 if __name__ == "__main__":

@@ -6,31 +6,28 @@ decision costs what an experiment takes more than a model, a rename what it take
 """
 
 import argparse
-import json
 import re
 import shutil
 import statistics
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from benchmarks import envoy_configs
 from benchmarks.processes import cpu_seconds, tree
+from benchmarks.product import serving
 from extproc.wire.pb.extproc.slim.inference_pb2 import ModelInferRequest
-from tests.harness.envoy import RunningEnvoy
 from tests.harness.extproc import RunningExtproc
-from tests.harness.ports import free_port
 
 TARGET: Final = 2.0  # times a decision's cost, at most, on top of it, for a KiB
 SIZES: Final = {"1 KiB": 1024, "1 MiB": 1024 * 1024}
 
-_TYPE: Final = "type.googleapis.com/extproc.v1."
 _METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
 _DONE: Final = re.compile(r"requests: \d+ total, \d+ started, \d+ done, (\d+) succeeded, (\d+) failed")
+
+_SERVED: Final = {"plain": "plain", "same": "same", "same2": "same", "iris": "iris-v1", "iris2": "iris-v2"}
+MODELS: Final = {name: {"served_name": served} for name, served in _SERVED.items()}
 
 # Each way to call: the endpoint, and whether a header says it too.
 WAYS: Final = {
@@ -56,7 +53,10 @@ def main() -> None:
     h2load = shutil.which("h2load")
     if h2load is None:
         parser.exit(1, "h2load is missing: install it (Debian and Ubuntu: apt install nghttp2-client)\n")
-    with tempfile.TemporaryDirectory() as directory, serving(Path(directory)) as product:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        serving(Path(directory), MODELS, ("same", "iris"), "grpc_endpoints") as product,
+    ):
         for what, size in SIZES.items():
             spent: dict[str, list[dict[str, float]]] = defaultdict(list)
             requests = max(200, given.requests * 1024 // size)
@@ -95,32 +95,6 @@ def measure(product: RunningExtproc, command: list[str], requests: int) -> dict[
     if not found or found.groups() != (str(requests), "0"):
         raise RuntimeError(f"{argv}: {said}")
     return {p.role: (cpu_seconds(p.pid) - before[p.role]) * 1e6 / requests for p in processes}
-
-
-@contextmanager
-def serving(directory: Path) -> Iterator[RunningExtproc]:
-    """extproc with one Envoy thread and one worker, and models that cost next to nothing."""
-    served = {"plain": "plain", "same": "same", "same2": "same", "iris": "iris-v1", "iris2": "iris-v2"}
-    ports = {name: free_port() for name in served}
-    models = [
-        {"@type": f"{_TYPE}Model", "name": name, "served_name": served[name], "grpc_endpoints": [f"127.0.0.1:{port}"]}
-        for name, port in ports.items()
-    ]
-    resources = directory / "resources.json"
-    resources.write_text(json.dumps({"resources": [*models, _experiment("same"), _experiment("iris")]}))
-    backend = RunningEnvoy(envoy_configs.models(list(ports.values())), directory, arguments=("--log-level", "error"))
-    with (
-        backend,
-        RunningExtproc(["up", "--resources", str(resources), "--envoy-concurrency", "1"], directory) as product,
-    ):
-        backend.wait_live()
-        product.wait_ready()
-        yield product
-
-
-def _experiment(stem: str) -> dict[str, Any]:
-    candidates = [{"name": stem, "weight": 70}, {"name": f"{stem}2", "weight": 30}]
-    return {"@type": f"{_TYPE}Experiment", "name": f"{stem}-ab", "default": stem, "candidates": candidates}
 
 
 if __name__ == "__main__":

@@ -70,8 +70,25 @@ class Kind(Enum):
         return self.value.rpartition(".")[2]
 
 
+class _Named:
+    """Whom an experiment names: a Model, or a `cluster` of the user's own, by default called by its own name."""
+
+    __slots__ = ()
+    name: str
+    cluster: str
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.cluster)
+
+    @property
+    def backend(self) -> str:
+        """Who serves, among all that experiments can name."""
+        return names.cluster_backend(self.cluster) if self.cluster else self.name
+
+
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(_Named):
     """One of those that share an experiment's requests; `weight` is 0 to 2^32 - 1, in any unit.
 
     `name` is a Model's, or what the user's own `cluster` is called in this experiment, by default by its own name.
@@ -81,32 +98,14 @@ class Candidate:
     weight: int
     cluster: str = ""
 
-    def __post_init__(self) -> None:
-        if not self.name:
-            object.__setattr__(self, "name", self.cluster)
-
-    @property
-    def backend(self) -> str:
-        """Who serves, among all that experiments can name."""
-        return names.cluster_backend(self.cluster) if self.cluster else self.name
-
 
 @dataclass(frozen=True, slots=True)
-class Mirror:
+class Mirror(_Named):
     """Who gets copies; `millionths` of all requests, 0 to 1,000,000 (Envoy resolves no finer). See Candidate."""
 
     name: str
     millionths: int
     cluster: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            object.__setattr__(self, "name", self.cluster)
-
-    @property
-    def backend(self) -> str:
-        """Who serves, among all that experiments can name."""
-        return names.cluster_backend(self.cluster) if self.cluster else self.name
 
     @property
     def percent(self) -> float:

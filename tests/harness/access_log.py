@@ -3,20 +3,20 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import grpc
 
 from extproc import names
 from extproc.wire.access_log import Entry, read
+from tests.harness.closing import Closing
 from tests.harness.ports import free_port
 
 _SERVING: Final = b"\x08\x01"  # https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 _SERVICE, _METHOD = names.ACCESS_LOG_METHOD.strip("/").split("/")
 
 
-class AccessLogRecorder:
+class AccessLogRecorder(Closing):
     """It listens on 127.0.0.1:`port`, by default a free one, from the start; `close` ends it."""
 
     def __init__(self, port: int = 0) -> None:
@@ -34,14 +34,6 @@ class AccessLogRecorder:
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
         assert self._server.add_insecure_port(f"127.0.0.1:{self.port}") == self.port
         self._server.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self.proceed()

@@ -6,10 +6,10 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.harness.client import Answer, fetch
+from tests.harness.closing import Closing
 from tests.harness.ports import free_port
 from tests.harness.process import Child, EndedEarlyError
 from tests.harness.waiting import eventually
@@ -41,7 +41,7 @@ def validate(config: Mapping[str, Any], directory: Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-class RunningEnvoy:
+class RunningEnvoy(Closing):
     """One Envoy process; `admin_url` is its admin endpoint.
 
     Its files (configuration, log) lie in `directory`. `config` is a bootstrap; its `admin` is replaced by one on a free
@@ -90,14 +90,6 @@ class RunningEnvoy:
             running.close()
             raise
         return running
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def admin_url(self) -> str:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.harness.client import Answer, fetch
+from tests.harness.closing import Closing
 from tests.harness.ports import free_port
 from tests.harness.process import Child, EndedEarlyError
 from tests.harness.waiting import eventually
@@ -19,7 +19,7 @@ _MODULE: Final = "-m"  # in the command line of each of our own processes
 _READY: Final = re.compile(r"ready: inference (?P<inference>http://\S+) admin (?P<admin>http://\S+)")
 
 
-class RunningExtproc:
+class RunningExtproc(Closing):
     """One `extproc` (`up` or `serve`) with all its processes; ports that the arguments do not give are free ones."""
 
     def __init__(
@@ -60,14 +60,6 @@ class RunningExtproc:
             running.close()
             raise
         return running
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def inference_url(self) -> str:

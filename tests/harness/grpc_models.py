@@ -7,12 +7,12 @@ MLServer's, can't be loaded into the same process.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from tests.harness.closing import Closing
 from tests.harness.http1 import Headers, Message
 from tests.harness.ports import free_port
 
@@ -34,7 +34,7 @@ class Call:
         return Message("", self.headers, b"").header(name)
 
 
-class GrpcModelServer:
+class GrpcModelServer(Closing):
     """A stub gRPC server of one model, called `name`; it listens from the start until `close`.
 
     It answers ServerLive, ServerReady, ModelReady, ModelMetadata, ModelInfer and ModelStreamInfer; a model of another
@@ -50,14 +50,6 @@ class GrpcModelServer:
         self._ready = True
         self._server: grpc.Server | None = None
         self.resume()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def endpoint(self) -> str:

@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, cast
 
 from tests.harness.background import background
+from tests.harness.closing import Closing
 from tests.harness.http1 import Headers, Message, Reader, encode
 from tests.harness.ports import free_port
 
@@ -35,7 +35,7 @@ class Request:
         return Message("", self.headers, b"").header(name)
 
 
-class ModelServer:
+class ModelServer(Closing):
     """A stub server of one model, called `name`, on 127.0.0.1:`port`; it listens from the start until `close`.
 
     `served` is the name the server itself knows its model by.
@@ -54,14 +54,6 @@ class ModelServer:
         self._connections: set[_Connection] = set()
         self._listening: asyncio.Server | None = None
         background().run(self._listen())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def endpoint(self) -> str:

@@ -8,12 +8,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from aiohttp import web
 
 from tests.harness.background import background
+from tests.harness.closing import Closing
 from tests.harness.ports import free_port
 
 MAX_BODY: Final = 128 * 1024 * 1024
@@ -34,7 +34,7 @@ class Sent:
         return json.loads(self.body)
 
 
-class OpenAIServer:
+class OpenAIServer(Closing):
     """A server of the model `served` on 127.0.0.1:`port`, listening from the start until `close`."""
 
     def __init__(self, served: str) -> None:
@@ -44,14 +44,6 @@ class OpenAIServer:
         self._held: asyncio.Event | None = None
         self._runner: web.AppRunner
         background().run(self._listen())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def endpoint(self) -> str:

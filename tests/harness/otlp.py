@@ -8,8 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 import grpc
 import trustme
@@ -25,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 
 from tests.harness.background import background
+from tests.harness.closing import Closing
 from tests.harness.ports import free_port
 
 PATH: Final = "/v1/traces"
@@ -70,7 +70,7 @@ class ServerTls:
         return context
 
 
-class Collector:
+class Collector(Closing):
     """A receiver on 127.0.0.1:`port`, from the start until `close`; in the clear without `tls`."""
 
     def __init__(self, protocol: Literal["grpc", "http"] = "grpc", tls: ServerTls | None = None) -> None:
@@ -80,14 +80,6 @@ class Collector:
         self._answering: Final = threading.Event()
         self._answering.set()
         self._server = _Grpc(self, tls) if protocol == "grpc" else _Http(self, tls)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def spans(self) -> tuple[Span, ...]:
