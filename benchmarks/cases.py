@@ -24,12 +24,17 @@ TRACE_SINK: Final = "{trace_sink}"  # in arguments: the URL of a collector that 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row. `arguments` are flags of `extproc up` for a product, and for a peer its command, {port} its port."""
+    """One row. `arguments` are flags of `extproc up` for a product, and for a peer its command, {port} its port.
+
+    `bodies` is whether a peer's Envoy has the filters that find and replace names in bodies, which are off for the
+    requests that are measured.
+    """
 
     name: str
     kind: Kind
     says: str
     arguments: tuple[str, ...] = ()
+    bodies: bool = True
 
     @property
     def flags(self) -> frozenset[str]:
@@ -51,6 +56,7 @@ CASES: Final = (
     Case(AIO, "peer", "a grpc.aio server as the tutorial has it", _module("aio")),
     Case(THREADS, "peer", "a thread-pool server as the tutorial has it", _module("thread_pool")),
     Case(FLOOR, "peer", "the same constant answer to everything, nothing read: Envoy's own limit", _module("floor")),
+    Case("floor, no bodies", "peer", "and without the filters for names in bodies", _module("floor"), bodies=False),
 )
 
 

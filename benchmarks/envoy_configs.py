@@ -7,7 +7,7 @@ away from it (see `for_peer`) only spares it work that extproc's own cases do.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
@@ -81,12 +81,15 @@ def generated(resources: Path, port: int) -> Json:
     return config
 
 
-def for_peer(config: Json, port: int) -> Json:
+def for_peer(config: Json, port: int, bodies: bool = True) -> Json:
     """The generated configuration with another ext_proc server, on `port`.
 
     It is asked for no health, which tutorials leave out, and nothing is logged: the log's service is extproc's own.
+    Without `bodies` only its filter and the router are left.
     """
     changed: Json = _without(config, {"access_log"})
+    if not bodies:
+        changed = _with_filters(changed, {names.EXT_PROC_FILTER, _ROUTER["name"]})
     clusters = changed["static_resources"]["clusters"]
     others = [cluster for cluster in clusters if cluster["name"] != names.EXT_PROC_CLUSTER]
     peer = {
@@ -100,11 +103,15 @@ def for_peer(config: Json, port: int) -> Json:
 
 def without_ext_proc(config: Json) -> Json:
     """The generated configuration where nobody is asked: what Envoy does by itself while extproc is away."""
-    changed: Json = _without(config, {"access_log", "typed_per_filter_config"})
+    return _with_filters(_without(config, {"access_log", "typed_per_filter_config"}), {_ROUTER["name"]})
+
+
+def _with_filters(config: Json, kept: Set[Any]) -> Json:
+    changed = deepcopy(config)
     for listener in changed["static_resources"]["listeners"]:
         for chain in listener["filter_chains"]:
             manager = chain["filters"][0]["typed_config"]
-            manager["http_filters"] = [_ROUTER]
+            manager["http_filters"] = [each for each in manager["http_filters"] if each["name"] in kept]
     return changed
 
 

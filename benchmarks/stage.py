@@ -104,7 +104,9 @@ class Stage:
             case "peer":
                 at = free_port()
                 server = self._server(case, at)
-                return self._beside(case, lambda port: envoy_configs.for_peer(self._static(port), at), server)
+                return self._beside(
+                    case, lambda port: envoy_configs.for_peer(self._static(port), at, case.bodies), server
+                )
             case "product":
                 return self._product(case)
 
