@@ -6,12 +6,15 @@ on every worker, every machine and after every restart.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from extproc.core.assignment import bucket, held_out, rendezvous, slot
 from extproc.core.split import DRAW_BITS, choose
 from extproc.core.table import Decision, Outcome, Table, Units
 from extproc.core.tokens import tokens
 from extproc.names import ROUTE_HEADER, intercepted
+
+_CERTAIN: Final = (1,)  # whatever is drawn
 
 
 def decide(
@@ -28,23 +31,31 @@ def decide(
     `x-seldon-route` is read. `draw` is uniform in [0, 2^bits). `unit` is what the experiment's stickiness found in the
     request, empty for nothing. Never raises, whatever the strings hold.
     """
+    cumulative, decisions = chances(table, route_name, headers, unit)
+    return decisions[choose(cumulative, draw, bits)]
+
+
+def chances(
+    table: Table, route_name: str, headers: Mapping[str, str], unit: bytes = b""
+) -> tuple[tuple[int, ...], tuple[Decision, ...]]:
+    """The decisions that a draw chooses from, and the running sums of their weights; the arguments are `decide`'s."""
     key = intercepted(route_name)
-    entry = table.entries.get(key)
+    entry = table.find(key)
     if entry is None:
-        return Decision(key[0], "", Outcome.NO_EXPERIMENT)
+        return _CERTAIN, (Decision(key[0], "", Outcome.NO_EXPERIMENT),)
     drawn = entry.afresh
     header = headers.get(ROUTE_HEADER)
     if header:
         for token in tokens(header):
             decision = entry.sticky.get(token)
             if decision is not None:
-                return decision
+                return _CERTAIN, (decision,)
         drawn = entry.stale
     if entry.units is not None:
         decided = assign(entry.units, unit)
         if decided is not None:
-            return decided
-    return drawn[choose(entry.cumulative, draw, bits)]
+            return _CERTAIN, (decided,)
+    return entry.cumulative, drawn
 
 
 def assign(units: Units, unit: bytes) -> Decision | None:

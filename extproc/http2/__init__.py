@@ -9,6 +9,7 @@ an answer is bytes appended to `Sending.out`.
     requests        DATA, HEADERS, CONTINUATION;    control: all other frames, and the graceful way out
     header_blocks   HPACK, by the hpack library, and what need not be decoded again;    request: what a head must be
     sending         flow control of what goes out;    stream: one stream, to be subclassed
+    whole_calls     a shorter way for what a busy Envoy sends, which comes to the same
     limits          what a peer may ask for: sizes, and patience with frames that ask for nothing
     grpc_methods    a head as a gRPC call;    grpc_calls: messages and deadlines;    grpc_status: how calls end
 

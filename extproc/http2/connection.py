@@ -18,7 +18,7 @@ from extproc.http2.frames import CONTINUATION, FRAME_SIZE, HEAD, HEAD_SIZE, PREF
 from extproc.http2.header_blocks import LIST_SIZE
 from extproc.http2.limits import Limits, Patience
 from extproc.http2.request import RequestHead
-from extproc.http2.requests import Opening, OpenStream, Requests
+from extproc.http2.requests import Opening, OpenStream, Requests, ShorterWay
 from extproc.http2.sending import Sending
 from extproc.http2.stream import Stream
 
@@ -33,7 +33,8 @@ class Connection(Generic[Opening]):
     """`interpret` makes of a request's head what `open_stream` then opens a stream with, beside its header fields.
 
     It may raise StreamFault, and may read only those header fields that `decisive` names, because what it has made is
-    used again for requests that are equal in those. `now` is in seconds of a clock that never goes back.
+    used again for requests that are equal in those. `now` is in seconds of a clock that never goes back. `shorter_way`
+    may take in frames that it knows, in the place of what is done here.
     """
 
     def __init__(
@@ -43,11 +44,12 @@ class Connection(Generic[Opening]):
         open_stream: OpenStream[Opening],
         now: float,
         limits: Limits | None = None,
+        shorter_way: Callable[["Connection[Opening]"], ShorterWay] | None = None,
     ) -> None:
         self.limits: Final = limits or Limits()
         self.sending: Final = Sending()
         self.streams: Final[dict[int, Stream]] = {}
-        self.closed: Final[deque[int]] = deque(maxlen=_REMEMBERED)
+        self.closed: Final[deque[bytes]] = deque(maxlen=_REMEMBERED)  # as they stand in frames
         self.reset_by_us: Final[dict[int, None]] = {}  # the oldest first
         self.now = now
         self.over = False  # nothing is read any more; what is in `sending` is to be written, and the socket closed
@@ -59,11 +61,12 @@ class Connection(Generic[Opening]):
         self.deadlines: Final = Deadlines()
         self._rest = PREFACE  # at first what has to come; later the beginning of a frame
         self.greeted = False  # whether the peer speaks HTTP/2
-        self._requests: Final = Requests(self, interpret, decisive, open_stream)
-        control = Control(self, self._requests.blocks.acknowledged)
-        requests = self._requests
+        self.requests: Final = Requests(self, interpret, decisive, open_stream)
+        control = Control(self, self.requests.blocks.acknowledged)
+        requests = self.requests
         self._on: Final = (requests.on_data, requests.on_headers, *control.handlers, requests.on_continuation)
         self.drain: Final = control.drain
+        self._shorter: Final = shorter_way(self) if shorter_way else None
         self.sending.out.append(
             frames.settings(
                 {
@@ -80,18 +83,23 @@ class Connection(Generic[Opening]):
     @property
     def held(self) -> int:
         """Bytes that are kept: for streams, of a frame, and of a header block that are not whole yet."""
-        return self.sending.held + (len(self._rest) if self.greeted else 0) + self._requests.held
+        return self.sending.held + (len(self._rest) if self.greeted else 0) + self.requests.held
+
+    @property
+    def open_streams(self) -> int:
+        """How many are open, to one side at least."""
+        return len(self.streams) + (len(self._shorter.half_closed) if self._shorter else 0)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take in what was read."""
         if self.over:
             return
         self.now = now
-        self.patience.restored(now, self.answered)
-        self.answered = 0
         try:
             if not self.greeted:
                 data = self._greet(data)
+                if not self.greeted:
+                    return
             elif self._rest:
                 data = self._rest + data
             self._rest = self._take(data)
@@ -107,7 +115,12 @@ class Connection(Generic[Opening]):
         if not self.accepting and not self.over and not any(map(_unanswered, self.streams.values())):
             self.over = True  # drained
             self._forget_all()
-        return self.sending.take()
+        out = self.sending.out
+        if not out:
+            return b""
+        taken = b"".join(out)
+        out.clear()
+        return taken
 
     def end(self, code: ErrorCode, reason: str = "") -> None:
         """End everything now. Streams that are open are told."""
@@ -118,9 +131,11 @@ class Connection(Generic[Opening]):
         self._forget_all()
 
     def _forget_all(self) -> None:
+        if self._shorter is not None:
+            self._shorter.restore_all()
         for stream in [*self.streams.values()]:
             self.forget(stream)
-        self._requests.forget_block()
+        self.requests.forget_block()
         self._rest = b""
 
     def reset(self, stream: Stream, code: ErrorCode) -> None:
@@ -132,13 +147,15 @@ class Connection(Generic[Opening]):
         """The stream is over."""
         del self.streams[stream.number]
         self.sending.forget(stream)
-        self._requests.forget(stream.number)
+        self.requests.forget(stream.number)
         stream.local_open = stream.remote_open = False
-        self.closed.append(stream.number)
+        self.closed.append(stream.key)
         stream.closed()
 
     def spend(self, cost: int = 1) -> None:
         """The peer did something that makes work and asks for nothing. Raises ConnectionFault when that is too much."""
+        self.patience.restored(self.now, self.answered)
+        self.answered = 0
         if not self.patience.tried(cost):
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that ask for nothing")
 
@@ -172,11 +189,12 @@ class Connection(Generic[Opening]):
 
     def _take(self, data: bytes) -> bytes:
         """Take in whole frames; returns what is left."""
-        if not self.greeted:
-            return self._rest
         at, size = 0, len(data)
-        unpack, on = HEAD.unpack_from, self._on
+        unpack, on, shorter = HEAD.unpack_from, self._on, self._shorter
         while size - at >= HEAD_SIZE:
+            if shorter is not None and self.expected is None and (past := shorter.take(data, at)) != at:
+                at = past
+                continue
             length_and_kind, flags, number = unpack(data, at)
             if length_and_kind >> 8 > FRAME_SIZE:
                 raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length_and_kind >> 8} bytes")
@@ -188,6 +206,8 @@ class Connection(Generic[Opening]):
             if self.expected is not None and kind != self.expected:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of kind {kind} instead of {self.expected}")
             number &= STREAM_MASK
+            if shorter is not None and shorter.half_closed:
+                shorter.restore_all() if kind == SETTINGS else shorter.restore(number)
             at = end
             try:
                 if kind <= CONTINUATION:

@@ -12,7 +12,7 @@ from typing import Final
 
 from extproc.http2 import grpc_status
 from extproc.http2.connection import Connection
-from extproc.http2.frames import END_HEADERS, END_STREAM, HEADERS, ErrorCode
+from extproc.http2.frames import ErrorCode
 from extproc.http2.grpc_methods import Exchange, Opening
 from extproc.http2.grpc_status import Refused, Status
 from extproc.http2.header_blocks import Metadata
@@ -21,11 +21,6 @@ from extproc.http2.stream import Stream
 _PREFIX: Final = Struct(">BI")  # of a message: whether it is compressed, and its length in bytes
 _PREFIX_SIZE: Final = _PREFIX.size
 _COMPRESSED: Final = 1
-
-# An answer that is a call's first and last is one piece: but for the stream's number, what is around it is constant.
-_BEFORE: Final = Struct(">IB").pack(len(grpc_status.HEADERS) << 8 | HEADERS, END_HEADERS)
-_BETWEEN: Final = Struct(">IB4sBI")  # the head of a DATA frame, and the prefix of the message in it
-_AFTER: Final = Struct(">IB").pack(len(grpc_status.TRAILERS_OK) << 8 | HEADERS, END_HEADERS | END_STREAM)
 
 _NO_CALL: Final = b"Only gRPC calls are answered here.\n"
 
@@ -139,11 +134,7 @@ class Call(Stream):
             if ends:
                 self.end()
         elif ends and not self._started and connection.sending.at_once(self, len(reply) + _PREFIX_SIZE):
-            size, key = len(reply), self.key
-            between = _BETWEEN.pack(size + _PREFIX_SIZE << 8, 0, key, 0, size)
-            connection.sending.out.extend(
-                (_BEFORE, key, grpc_status.HEADERS, between, reply, _AFTER, key, grpc_status.TRAILERS_OK)
-            )
+            connection.sending.out.append(self.key.join(grpc_status.whole_answer(reply)))
             self.local_open = False
             self._over()
             connection.finished(self)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from extproc.http2.grpc_status import Status, trailers_only
+from extproc.http2.grpc_status import Pieces, Status, trailers_only
+from extproc.http2.header_blocks import Metadata
 from extproc.http2.request import RequestHead
 
 if TYPE_CHECKING:
@@ -42,6 +43,25 @@ class Exchange(Protocol):
 
 
 Begin = Callable[["Call"], Exchange]
+Matches = Callable[[bytes], object]  # returns None for what does not
+
+
+class AtOnce(Protocol):
+    """Answers calls of a method that are whole: their one message is there, and a reply would be their only one."""
+
+    def values(self, name: str, others: Metadata) -> Matches | None:
+        """Which values of the header field `name` make no difference beside `others`; None if all may make one.
+
+        `name` is empty for calls that have no field beside `others`.
+        """
+
+    def answer(self, body: bytes) -> Pieces | None:
+        """The reply to the message that `body` is, with its prefix, as `whole_answer` has it.
+
+        Its message has at most REPLY_MAX bytes with its prefix. None, with nothing done, where an Exchange has to be
+        asked.
+        """
+
 
 # Also application/grpc+proto and application/grpc;charset=…, but not application/grpc-web.
 _CONTENT_TYPE: Final = re.compile(r"application/grpc([+;].*)?")
@@ -59,6 +79,7 @@ class Opening:
     """
 
     begin: Begin | None
+    at_once: AtOnce | None
     error: int
     refused: bytes
     timeout: float | None
@@ -69,8 +90,9 @@ class Opening:
 class Methods:
     """The methods that are served, by their path (`/package.Service/Method`)."""
 
-    def __init__(self, methods: Mapping[str, Begin]) -> None:
+    def __init__(self, methods: Mapping[str, Begin], at_once: Mapping[str, AtOnce] | None = None) -> None:
         self._methods: Final = methods
+        self._at_once: Final = at_once or {}
 
     def interpret(self, head: RequestHead) -> Opening:
         """The call that a request's head asks for."""
@@ -87,6 +109,7 @@ class Methods:
                 refused = trailers_only(Status.INTERNAL, f"the grpc-timeout {text} is no time")
         return Opening(
             begin=None if error or refused else self._methods[head.path],
+            at_once=None if error or refused else self._at_once.get(head.path),
             error=error,
             refused=refused,
             timeout=timeout,

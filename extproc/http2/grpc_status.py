@@ -5,9 +5,11 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
 """
 
 from enum import IntEnum
+from struct import Struct
 from typing import Final
 
 from extproc.errors import ExtprocError
+from extproc.http2 import frames
 
 _MESSAGE_MAX: Final = 1024  # characters of a status message; a header block has to fit into the smallest frame
 
@@ -58,6 +60,30 @@ HEADERS: Final = _OK_200 + _GRPC
 TRAILERS_OK: Final = _field(b"grpc-status", b"0")
 # Of compressions, we read none: https://github.com/grpc/grpc/blob/master/doc/compression.md
 _ACCEPTS: Final = _field(b"grpc-accept-encoding", b"identity")
+
+
+# An answer that is a call's first and last is one piece: but for the stream's number, all of it is constant.
+Pieces = tuple[bytes, bytes, bytes, bytes]  # what is before, between and after the number in its three frames
+
+REPLY_MAX: Final = 1024  # bytes of a message that is said so, with its prefix; the smallest frame has room for more
+
+_KIND: Final = Struct(">IB")  # a frame's head without its stream
+_PREFIX: Final = Struct(">BI")  # of a message: whether it is compressed, and its length in bytes
+_BEFORE: Final = _KIND.pack(len(HEADERS) << 8 | frames.HEADERS, frames.END_HEADERS)
+_AFTER: Final = _KIND.pack(len(TRAILERS_OK) << 8 | frames.HEADERS, frames.END_HEADERS | frames.END_STREAM)
+AROUND: Final = 3 * frames.HEAD_SIZE + len(HEADERS) + len(TRAILERS_OK)  # bytes of such an answer that are no DATA
+
+
+def whole_answer(reply: bytes) -> Pieces:
+    """What is joined by a stream's number to say `reply` on it, then OK, and nothing more."""
+    size = len(reply)
+    data = _KIND.pack(_PREFIX.size + size << 8 | frames.DATA, 0)
+    return _BEFORE, HEADERS + data, _PREFIX.pack(0, size) + reply + _AFTER, TRAILERS_OK
+
+
+def data_size(answer: Pieces) -> int:
+    """Bytes of DATA in a whole answer."""
+    return len(answer[2]) - len(_AFTER)
 
 
 def http_error(status: int) -> bytes:

@@ -58,7 +58,10 @@ class HeaderBlocks(Generic[Opening]):
     those that `decisive` names and no others.
     """
 
-    __slots__ = ("_acknowledged", "_blocks", "_decisive", "_decoder", "_fields", "_interpret", "_shape", "_table")
+    __slots__ = (
+        *("_acknowledged", "_blocks", "_decisive", "_decoder", "_fields", "_interpret", "_shape", "_table"),
+        *("means_the_same", "usual"),
+    )
 
     def __init__(
         self, interpret: Callable[[RequestHead], Opening], decisive: frozenset[str], *, table: bool = False
@@ -67,10 +70,12 @@ class HeaderBlocks(Generic[Opening]):
         self._interpret: Final = interpret
         self._decisive: Final = decisive | {CONTENT_LENGTH}
         self._decoder: Final = Decoder(LIST_SIZE)
-        self._blocks: Final[dict[bytes, tuple[Opening, Metadata]]] = {}
+        self._blocks: Final[dict[bytes, Shape[Opening]]] = {}
         self._fields: Final[dict[bytes, Field]] = {}
         self._shape: Shape[Opening] | None = None
+        self.usual: Shape[Opening] | None = None  # what the last block was like, if it was known; `size` is not 0
         self._acknowledged = False
+        self.means_the_same = False  # a block, wherever it comes: there is no table
 
     def acknowledged(self) -> None:
         """The peer has read what size its dynamic table should have."""
@@ -78,11 +83,12 @@ class HeaderBlocks(Generic[Opening]):
 
     def request(self, block: bytes) -> tuple[Opening, Metadata]:
         """A request's. Raises StreamFault when it is malformed, ConnectionFault when it can't be read."""
-        if self._decoder.header_table_size:
+        if not self.means_the_same:
             return self._read(self._decode(block))
         known = self._blocks.get(block)
         if known is not None:
-            return known
+            self.usual = known
+            return known.opening, known.metadata_before
         if len(block) > _BLOCK_SIZE:
             return self._read(self._decode(block))
         return self._like_the_last(block) or self._read_in_parts(block)
@@ -98,6 +104,7 @@ class HeaderBlocks(Generic[Opening]):
         if len(block) == shape.size and block.startswith(shape.lead):
             value = block[len(shape.lead) : shape.size - len(shape.after)]
             if VALUE.fullmatch(value):
+                self.usual = shape
                 field = (shape.name, value.decode("latin-1"))
                 return shape.opening, (*shape.metadata_before, field, *shape.metadata_after)
         # Fields delimit themselves: if this is whole fields, so is what comes before it, and what comes after it.
@@ -123,7 +130,7 @@ class HeaderBlocks(Generic[Opening]):
         if not new:
             if len(self._blocks) == _BLOCKS:
                 self._blocks.clear()
-            self._blocks[block] = meaning
+            self._blocks[block] = Shape(block, b"", block, len(block), "", *meaning, ())
         elif len(new) == 1:
             (at,) = new
             name, _, pseudo, _ = fields[at]
@@ -165,7 +172,10 @@ class HeaderBlocks(Generic[Opening]):
         except OversizedHeaderListError as error:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, f"header fields of over {LIST_SIZE} bytes") from error
         except HPACKError as error:
-            raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, str(error)) from error
+            # Its text may hold an address of our memory, which is nobody's business.
+            raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, f"not HPACK: {type(error).__name__}") from error
+        finally:
+            self.means_the_same = not decoder.header_table_size
 
 
 def metadata(fields: Sequence[Field]) -> Metadata:

@@ -22,7 +22,7 @@ _NO_TABLE: Final = b"\x20"
 class Sending:
     """What a connection sends. `out` is to be written in its order; `window` is the connection's, in bytes."""
 
-    __slots__ = ("_started", "_waiting", "frame_size", "held", "initial_window", "out", "sent", "window")
+    __slots__ = ("_waiting", "frame_size", "held", "initial_window", "out", "sent", "started", "window")
 
     def __init__(self) -> None:
         self.out: Final[list[bytes]] = []
@@ -31,21 +31,13 @@ class Sending:
         self.frame_size = frames.FRAME_SIZE
         self.held = 0  # bytes that are kept for streams, of both directions
         self.sent = 0  # full frames, since it was last set to 0
-        self._started = False
+        self.started = False  # whether a header block was sent
         self._waiting: Final[dict[int, Stream]] = {}
-
-    def take(self) -> bytes:
-        """Everything that is to be written now."""
-        if not self.out:
-            return b""
-        taken = b"".join(self.out)
-        self.out.clear()
-        return taken
 
     def headers(self, stream: "Stream", block: bytes, *, end: bool) -> None:
         """A header block of less than the smallest frame size, which ends our side of the stream if `end`."""
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             block = _NO_TABLE + block
         flags = frames.END_HEADERS | (frames.END_STREAM if end else 0)
         self.out.append(frames.frame(frames.HEADERS, flags, stream.number, block))
@@ -59,7 +51,7 @@ class Sending:
 
     def at_once(self, stream: "Stream", size: int) -> bool:
         """Whether DATA of `size` bytes may go out as one frame now, behind a header block; it is counted as sent."""
-        if size > stream.sendable or size > self.window or size > self.frame_size or not self._started or stream.unsent:
+        if size > stream.sendable or size > self.window or size > self.frame_size or not self.started or stream.unsent:
             return False
         stream.sendable -= size
         self.window -= size

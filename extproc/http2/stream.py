@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from extproc.http2.connection import Connection
 
-_NUMBER: Final = Struct(">I")
+KEY: Final = Struct(">I")  # a stream's number as it stands in frames
 
 
 class Stream:
@@ -25,7 +25,7 @@ class Stream:
     def __init__(self, connection: "Connection[Any]", number: int) -> None:
         self.connection = connection
         self.number = number
-        self.key = _NUMBER.pack(number)  # as it stands in frames
+        self.key = KEY.pack(number)
         self.remote_open = True
         self.local_open = True
         self.receivable = connection.limits.stream_window

@@ -38,7 +38,9 @@ async def work(spec: WorkerSpec, say: Say) -> None:
         traces = own_traces(spec.settings.tracing, meter)
         if traces:
             stack.push_async_callback(asyncio.to_thread, traces.close)
-        exchange = ExtProc(meter=logged(meter), begin=traces.begin if traces else None)
+        exchange = ExtProc(
+            meter=logged(meter), begin=traces.begin if traces else None, untraced=traces.untraced if traces else None
+        )
         health = Health()
         health.set_serving(False)
 

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from extproc.core.decide import decide
 from extproc.core.split import DRAW_BITS
 from extproc.core.table import Decision
-from extproc.http2.grpc_methods import Answer
+from extproc.http2.grpc_methods import Answer, Matches
 from extproc.http2.grpc_status import Refused, Status
 from extproc.wire.ext_proc import NEUTRAL, NotAProcessingRequest, Published, read
 
@@ -41,6 +41,8 @@ class Span(Protocol):
 
 # Given the stream's gRPC metadata; None when its request is not traced.
 Begin = Callable[[Iterable[tuple[str, str | bytes]]], Span | None]
+# Which values of the field that is named begin no span beside the others; None if all may.
+Untraced = Callable[[str, Iterable[tuple[str, str | bytes]]], Matches | None]
 
 _NEUTRAL: Final = {phase: Answer(reply, ends=False) for phase, reply in NEUTRAL.items()}
 # A stream that ends well leaves the rest of the request to Envoy.
@@ -79,11 +81,14 @@ class ExtProc:
         draw: Draw | None = None,
         meter: Meter | None = None,
         begin: Begin | None = None,
+        untraced: Untraced | None = None,
     ) -> None:
         self.published = published or Published()
         self.draw: Final = draw or random_draw()
         self._meter = meter
         self._begin = begin
+        self.traced: Final = begin is not None
+        self.untraced: Final = untraced
         self._complained = False
 
     def publish(self, published: Published) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from extproc.errors import ExtprocError
 from extproc.http2.limits import Limits
+from extproc.server.at_once import Known
 from extproc.server.ext_proc import ExtProc
 from extproc.server.health import Health
 from extproc.server.lean_protocol import LeanProtocol, Timing
@@ -32,7 +33,8 @@ class LeanServer:
         self._open: Final[set[LeanProtocol]] = set()
         self._all_closed: Final = asyncio.Event()
         self._listening: Final[list[asyncio.Server]] = []
-        self._make: Final = lambda: LeanProtocol(service, health, self._open.add, self._closed, limits, timing)
+        known = Known()
+        self._make: Final = lambda: LeanProtocol(service, health, self._open.add, self._closed, limits, timing, known)
 
     @classmethod
     async def start(

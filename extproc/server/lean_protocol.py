@@ -16,15 +16,17 @@ from extproc.http2.grpc_calls import Call, expire
 from extproc.http2.grpc_methods import DECISIVE, Begin, Methods, Opening
 from extproc.http2.grpc_status import Status
 from extproc.http2.limits import Limits
+from extproc.http2.whole_calls import WholeCalls
 from extproc.names import EXT_PROC_METHOD
+from extproc.server.at_once import AtOnce, Known
 from extproc.server.ext_proc import ExtProc, Ledger, Stream
 from extproc.server.health import Health
 from extproc.server.lean_health import health_methods
 
 # Decisions that are counted together, in one of which the clock is looked at. To do it for each takes a tenth of what a
 # decision takes: all of it is code that the processor has just forgotten.
-TOGETHER: Final = 16
-_SETTLED_WITHIN: Final = 0.1  # seconds
+TOGETHER: Final = 64
+_SETTLED_WITHIN: Final = 0.25  # seconds
 
 _LINGER: Final = 1.0  # seconds for a peer to read why it is left, and to close
 
@@ -38,7 +40,10 @@ class Timing:
 
 
 class LeanProtocol(asyncio.Protocol):
-    """`opened` and `closed` are called with it when the connection is there, and when it is gone."""
+    """`opened` and `closed` are called with it when the connection is there, and when it is gone.
+
+    `known` is shared by all connections of `service`.
+    """
 
     def __init__(
         self,
@@ -48,8 +53,10 @@ class LeanProtocol(asyncio.Protocol):
         closed: Callable[["LeanProtocol"], None],
         limits: Limits | None = None,
         timing: Timing | None = None,
+        known: Known | None = None,
     ) -> None:
         self._loop: Final = asyncio.get_running_loop()
+        self._now: Final = self._loop.time
         self._service: Final = service
         self._opened: Final = opened
         self._closed: Final = closed
@@ -59,8 +66,9 @@ class LeanProtocol(asyncio.Protocol):
             EXT_PROC_METHOD: self._begin,
             **health_methods(health, self._write),
         }
+        at_once = {EXT_PROC_METHOD: AtOnce(service, known or Known(), self._ledger)}
         self.connection: Final = Connection[Opening](
-            Methods(methods).interpret, DECISIVE, Call, self._loop.time(), limits
+            Methods(methods, at_once).interpret, DECISIVE, Call, self._loop.time(), limits, WholeCalls
         )
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -78,19 +86,18 @@ class LeanProtocol(asyncio.Protocol):
         self._write()
 
     def data_received(self, data: bytes) -> None:
-        ledger = self._ledger
-        waiting = len(ledger.decisions)
+        ledger, decisions = self._ledger, self._ledger.decisions
+        waiting = len(decisions)
         began = perf_counter_ns() if waiting >= self._unmeasured else 0
-        connection = self.connection
-        connection.receive(data, self._loop.time())
+        self.connection.receive(data, self._now())
         self._pinged = False
         self._write()
-        if began and len(ledger.decisions) > waiting:
+        if began and len(decisions) > waiting:
             self._unmeasured = TOGETHER
             self._service.settle(ledger, perf_counter_ns() - began)
         elif ledger.spans:  # to be ended now
             self._settle()
-        elif ledger.decisions and self._settling is None:
+        elif decisions and self._settling is None:
             self._settling = self._loop.call_later(_SETTLED_WITHIN, self._settle)
 
     def eof_received(self) -> None:
@@ -183,7 +190,7 @@ class LeanProtocol(asyncio.Protocol):
             transport.abort()
             return
         self._stuck = waiting or None
-        if not waiting and self._loop.time() - connection.now >= timing.idle:
+        if not waiting and self._now() - connection.now >= timing.idle:
             self._pinged = True
             connection.ping()
             self._write()

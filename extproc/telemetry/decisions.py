@@ -7,8 +7,10 @@ outlives both itself and the reader, as the memory does.
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Final, Protocol
 
 from extproc.core.table import Decision, Outcome, Patch
@@ -28,6 +30,8 @@ _MARK: Final = 68  # the first slot that was never given away; written by the re
 # Upper bounds of buckets in seconds. What has so many bits is below 2^bits nanoseconds.
 _FIRST, _LAST = 10, 30  # bits: a microsecond, and a second; the rest is counted by the buckets at both ends
 BOUNDS: Final = tuple(2**bits / 1e9 for bits in range(_FIRST, _LAST + 1))
+
+_SLOT: Final = attrgetter("slot")  # of a decision
 
 Counted = tuple[str, str, str]  # experiment, candidate and outcome of a decision
 
@@ -71,8 +75,8 @@ class Meter:
         What is measured stands for everything since it was measured last.
         """
         slots = self._slots
-        for decision in decisions:
-            slots[decision.slot] += 1
+        for slot, times in Counter(map(_SLOT, decisions)).items():
+            slots[slot] += times
         self._unmeasured += len(decisions)
         if nanoseconds is not None:
             head, unmeasured = self._head, self._unmeasured

@@ -6,6 +6,7 @@ in a bounded queue for a thread of their own; what finds it full, or is not take
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +38,8 @@ _FLAGS: Final = slice(
     53, 55
 )  # of a traceparent, in every version: https://www.w3.org/TR/trace-context/#traceparent-header
 _SAMPLED: Final = 1
+_UNSAMPLED: Final = re.compile(rb"[!-~]{53}00")  # as Envoy writes most of them
+_ANY: Final = re.compile(rb"[!-~]*")
 _MANTISSA: Final = 53  # bits of a float: more would round the largest draws up to 1
 
 log: Final = logging.getLogger(__name__)
@@ -85,6 +88,15 @@ class Traces:
                     return RouteSpan(self._tracer, metadata)
                 return None
         return None
+
+    def untraced(self, name: str, others: Metadata) -> Callable[[bytes], object] | None:
+        """Which values of the field `name` have `begin` begin no span, whatever they are; None if all may.
+
+        `others` are the other fields of the stream's metadata. What is returned returns None for all other values.
+        """
+        if any(key == "traceparent" for key, _ in others):
+            return None
+        return (_UNSAMPLED if name == "traceparent" else _ANY).fullmatch
 
     def close(self) -> None:
         """Send what is left, for at most CLOSE_WITHIN, and end. Blocks; begin no span any more."""

@@ -46,30 +46,15 @@ class ProcessingRequest(NamedTuple):
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
-# What Envoy asks of requests without a token or a unit differs in the route alone, and comes again and again: with
-# thousands of experiments each once in a while, which is when a cache of what came last would never hold it.
-_ROUTES: Final = 65_536  # such messages, of three routes for each of 20,000 experiments; each of at most so many bytes
-_ROUTES_SIZE: Final = 256
-# What clients say differs without end: of these those that came last, each of at most so many bytes.
+# Messages differ in their route, and in what clients say, which differs without end: those that came last, each of at
+# most so many bytes. What no client has a say in, `server.at_once` knows for longer.
 _REMEMBERED: Final = 8192
 _REMEMBERED_SIZE: Final = 512
-
-_of_routes: Final[dict[bytes, ProcessingRequest]] = {}
 
 
 def read(message: bytes) -> ProcessingRequest:
     """Read one serialised ProcessingRequest. Raises NotAProcessingRequest."""
-    found = _of_routes.get(message)
-    if found is not None:
-        return found
-    if len(message) > _REMEMBERED_SIZE:
-        return _read(message)
-    found = _remembered(message)
-    if len(message) <= _ROUTES_SIZE and found.phase == "request_headers" and not found.headers and not found.unit:
-        if len(_of_routes) == _ROUTES:  # those of experiments that are gone among them
-            _of_routes.clear()
-        _of_routes[message] = found
-    return found
+    return _read(message) if len(message) > _REMEMBERED_SIZE else _remembered(message)
 
 
 def _read(message: bytes) -> ProcessingRequest:
@@ -176,6 +161,8 @@ class Published:
         touched = {experiment for experiment, _ in (*patch.set, *patch.removed)}
         keys = [(experiment, protocol) for experiment in touched for protocol in PROTOCOLS]
         before, after = _labels(self.table, keys), _labels(table, keys)
+        if before == after:
+            return Published(table, self.replies)
         serialised = {**self.replies, **{label: _decided(label) for label in sorted(after - before)}}
         for label in before - after:
             del serialised[label]

@@ -1,9 +1,10 @@
 """A connection without a socket, a service whose answers are known, and peers: frame by frame, and the h2 library."""
 
+import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import h2.config
 import h2.connection
@@ -14,9 +15,12 @@ from extproc.http2 import frames
 from extproc.http2.connection import Connection
 from extproc.http2.frames import END_HEADERS, END_STREAM, HEAD, HEAD_SIZE
 from extproc.http2.grpc_calls import Call
-from extproc.http2.grpc_methods import DECISIVE, Answer, Methods, Opening
-from extproc.http2.grpc_status import Refused, Status
+from extproc.http2.grpc_methods import DECISIVE, Answer, Matches, Methods, Opening
+from extproc.http2.grpc_status import Pieces, Refused, Status, whole_answer
+from extproc.http2.header_blocks import Metadata
 from extproc.http2.limits import Limits
+from extproc.http2.request import VALUE
+from extproc.http2.whole_calls import WholeCalls
 
 METHOD: Final = "/test.Echo/Say"
 REQUEST: Final = (
@@ -58,13 +62,54 @@ class Echo:
         self.notes.append(b"(over)")
 
 
-class Server:
-    """A connection that serves Echo; `notes` holds what each call was told, by its stream."""
+class EchoAtOnce:
+    """Says the last thing at once that Echo would say, unless a header field `x-careful` has a say in it."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def values(self, name: str, others: Metadata) -> Matches | None:
+        if any(field == "x-careful" for field, _ in others):
+            return None
+        return re.compile(rb"[0-9]*").fullmatch if name == "x-careful" else VALUE.fullmatch
+
+    def answer(self, body: bytes) -> Pieces | None:
+        if body[5:10] != b"last:" or body[:5] != struct.pack(">BI", 0, len(body) - 5):
+            return None
+        if body[10:14] == b"fail":
+            raise RuntimeError("as it was asked")
+        return whole_answer(body[5:])
+
+
+class Server:
+    """A connection that serves Echo; `notes` holds what each call was told, by its stream.
+
+    Without `shortly`, calls that come whole are answered like all others, and noted.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, shortly: bool = True) -> None:
         self.notes: Final[defaultdict[int, list[bytes]]] = defaultdict(list)
-        methods = Methods({METHOD: lambda call: Echo(self.notes[call.number])})
-        self.connection: Final = Connection[Opening](methods.interpret, DECISIVE, Call, 0.0, limits)
+        methods = Methods({METHOD: lambda call: Echo(self.notes[call.number])}, {METHOD: EchoAtOnce()})
+        self.connection: Final = Connection[Opening](
+            methods.interpret, DECISIVE, Call, 0.0, limits, WholeCalls if shortly else None
+        )
+
+
+def known(connection: Connection[Opening]) -> dict[str, Any]:
+    """All that makes a difference to what comes later."""
+    if connection._shorter is not None:
+        connection._shorter.restore_all()
+    streams = {
+        number: (s.local_open, s.remote_open, s.receivable, s.sendable, s.unsent, s.trailers)
+        for number, s in connection.streams.items()
+    }
+    sending, requests = connection.sending, connection.requests
+    return {
+        "streams": streams,
+        "closed": sorted(connection.closed) if connection.over else [*connection.closed],
+        "reset": [*connection.reset_by_us],
+        "patience": (connection.patience._left, connection.answered),
+        "sending": (sending.window, sending.initial_window, sending.held, sending.started, [*sending._waiting]),
+        "receiving": (requests.receivable, requests._lengths, requests._block, connection._rest),
+        "about": (connection.over, connection.accepting, connection.last, connection.expected, connection.greeted),
+    }
 
 
 class Raw(Server):
@@ -204,6 +249,7 @@ __all__ = [
     "Server",
     "cut",
     "data",
+    "known",
     "message",
     "messages",
 ]

@@ -369,3 +369,13 @@ def test_an_idle_connection_is_drained_at_once() -> None:
     (_, ping) = cut(raw.connection.take())
     raw.say(frame(PING, 1, 0, ping[3]))
     assert raw.connection.over
+
+
+def test_a_header_block_that_is_none_ends_the_connection_with_a_reason_that_tells_nothing_else() -> None:
+    reasons = set()
+    for _ in range(2):
+        raw = Raw()
+        [(kind, _, _, payload)] = raw.say(frame(HEADERS, END_HEADERS, 1, b"\x7f" + b"\xff" * 20))
+        assert (kind, payload[4:8]) == (frames.GOAWAY, struct.pack(">I", ErrorCode.COMPRESSION_ERROR))
+        reasons.add(payload[8:])
+    assert reasons == {b"not HPACK: HPACKDecodingError"}

@@ -115,7 +115,7 @@ def test_more_data_than_the_connections_window_ends_it() -> None:
     """Only a peer that ignores windows can do it: they are given back as fast as data comes."""
     raw = Raw(Limits(connection_window=65_535, stream_window=2**31 - 1))
     raw.say(raw.headers(1))
-    raw.connection._requests._receivable = 10
+    raw.connection.requests.receivable = 10
     assert goaway(raw.say(data(1, b"\0" * 11))) is frames.ErrorCode.FLOW_CONTROL_ERROR
 
 

@@ -2,18 +2,26 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 from typing import Final, get_args
 
 import pytest
 
+from extproc.core.table import Decision
+from extproc.http2.connection import Connection
 from extproc.http2.frames import DATA, HEAD, HEAD_SIZE, HEADERS, PREFACE, RST_STREAM
-from extproc.server.ext_proc import ExtProc
+from extproc.http2.grpc_calls import Call
+from extproc.http2.grpc_methods import DECISIVE, Methods, Opening
+from extproc.http2.whole_calls import WholeCalls
+from extproc.names import EXT_PROC_METHOD
+from extproc.server.at_once import AtOnce, Known
+from extproc.server.ext_proc import ExtProc, Ledger, Stream
 from extproc.wire.ext_proc import NEUTRAL
 from tests.fixtures.envoy_streams import recorded
 from tests.fixtures.envoy_streams.capture import CONNECTIONS, TIMES
 from tests.fixtures.ext_proc.capture import INTERCEPTED
-from tests.http2.given import messages
+from tests.http2.given import known, messages
 from tests.server import exchange
 from tests.server.exchange import FIRST, PUBLISHED, Observed, serving
 from tests.server.http2 import frame
@@ -59,6 +67,29 @@ async def play(port: int, pieces: list[bytes]) -> dict[int, list[bytes]]:
     return {stream: messages(body) for stream, body in sorted(bodies.items())}
 
 
+class Spoken:
+    """A connection to the service without a socket."""
+
+    def __init__(self, *, shortly: bool = True) -> None:
+        service, self._ledger, self.began = ExtProc(PUBLISHED, draw=partial(Random(1).getrandbits, 64)), Ledger(), 0
+        self._service = service
+        methods = Methods({EXT_PROC_METHOD: self._begin}, {EXT_PROC_METHOD: AtOnce(service, Known(), self._ledger)})
+        ways = WholeCalls if shortly else None
+        self.connection = Connection[Opening](methods.interpret, DECISIVE, Call, 0.0, None, ways)
+
+    def _begin(self, call: Call) -> Stream:
+        self.began += 1
+        return self._service.open(call.metadata, self._ledger)
+
+    @property
+    def decided(self) -> list[Decision]:
+        return self._ledger.decisions
+
+    def hear(self, told: bytes) -> bytes:
+        self.connection.receive(told, 0.0)
+        return self.connection.take()
+
+
 def cut(stream: bytes, random: Random) -> list[bytes]:
     places = sorted(random.sample(range(1, len(stream)), random.choice([0, 1, 10, 300])))
     return [stream[a:b] for a, b in zip([0, *places], [*places, len(stream)], strict=True)]
@@ -90,6 +121,28 @@ async def test_with_its_resets_the_lean_transport_answers_all_of_it(name: str) -
         answers = [await play(server.port, cut(stream, random)) for _ in range(PLACES)]
         assert all(answer == answers[0] for answer in answers)
         assert await play(server.port, [without_resets(stream)]) == answers[0]
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in CONNECTIONS])
+def test_the_shorter_way_says_and_counts_the_same(name: str) -> None:
+    random, stream = Random(name), recorded(name)
+    for resets in (True, False):
+        whole = stream if resets else without_resets(stream)
+        for _ in range(PLACES):
+            shorter, usual = Spoken(), Spoken(shortly=False)
+            for piece in cut(whole, random):
+                assert shorter.hear(piece) == usual.hear(piece)
+            assert shorter.decided == usual.decided
+            assert known(shorter.connection) == known(usual.connection)
+            if resets:
+                assert not shorter.connection.open_streams
+
+
+def test_what_envoy_sends_takes_the_shorter_way() -> None:
+    for name, least in (("plain", 0.5), ("traced-no-huffman", 0.5)):
+        spoken = Spoken()
+        spoken.hear(recorded(name))
+        assert len(spoken.decided) - spoken.began > least * len(spoken.decided)
 
 
 def test_the_recordings_are_what_they_say() -> None:

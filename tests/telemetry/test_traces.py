@@ -165,3 +165,18 @@ def test_settings_that_make_no_sense_are_the_users_error(quick: None, monkeypatc
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "2")  # smaller than a batch
     with pytest.raises(InvalidSettings, match="max_queue_size"), traces(free_port()):
         pass
+
+
+@pytest.mark.parametrize(
+    "text", [f"00-{TRACE}-{PARENT}-00", f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-02", "", "0"]
+)
+def test_whoever_is_said_to_be_untraced_begins_no_span(quick: None, text: str) -> None:
+    with traces(free_port()) as ours:
+        matches = ours.untraced("traceparent", (("x-a", "b"),))
+        assert matches is not None
+        assert (matches(text.encode()) is not None) == text.endswith("-00")
+        assert matches(text.encode()) is None or ours.begin((("traceparent", text),)) is None
+        assert ours.untraced("x-a", (("traceparent", text),)) is None
+        other = ours.untraced("x-a", ())
+        assert other is not None
+        assert other(text.encode())
