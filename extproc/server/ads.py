@@ -16,11 +16,12 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from extproc import names
+from extproc.server.deaths import SOON, Deaths, Life
 from extproc.wire.pb.extproc.slim import discovery_pb2 as pb
 from extproc.xds.redacted import redacted
 from extproc.xds.scalars import LENGTH_DELIMITED, tagged, tagged_length
 from extproc.xds.snapshot import Snapshot
-from extproc.xds.subscription import ORDER, Accepted, Event, Refused, Request, Response, Subscription
+from extproc.xds.subscription import RUNTIME, TYPES, Accepted, Event, Refused, Request, Response, Subscription, Survived
 
 log: Final = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ ABSENT: Final = 2.0
 
 Stream = grpc.aio.ServicerContext[bytes, bytes]
 _END: Final[object] = grpc.aio.EOF  # what reading returns after the last message
-_TYPES: Final = {url: url.rpartition(".")[2] for url in ORDER}  # how metrics name them
+_TYPES: Final = {url: url.rpartition(".")[2] for url in TYPES}  # how metrics name them
 _SERVICE, _METHOD = names.ADS_METHOD.strip("/").split("/")
 
 
@@ -47,14 +48,19 @@ class _Envoy:
     answered: dict[str, str] = field(default_factory=dict)  # the last nonce that was ACKed or NACKed, by type
     outgoing: asyncio.Queue[Response | None] = field(default_factory=asyncio.Queue)  # None ends the stream
     speaks_nonsense: bool = False
+    life: Life = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.life = Life(self.subscription)
 
 
 class AdsService:
     """Serves the last published snapshot to every Envoy that asks.
 
-    `heard` is called with what an Envoy said of a snapshot: Accepted or Refused. `keep` is called with the clusters
-    that an Envoy holds, whenever they are others; `remembered` is what it was called with last before a restart.
-    `present` is called with whether any Envoy is connected, whenever that is another.
+    `heard` is called with what an Envoy said of a snapshot, or what became of it under that. `keep` is called with the
+    clusters that an Envoy holds, whenever they are others; `remembered` is what it was called with last before a
+    restart. `present` is called with whether any Envoy is connected, whenever that is another. `deaths` follows them.
+    `stale` is called when what was published can't be served to an Envoy, and has to be built without `served`.
     """
 
     def __init__(
@@ -63,7 +69,11 @@ class AdsService:
         keep: Callable[[Mapping[str, bytes]], None] = lambda _: None,
         remembered: Mapping[str, bytes] = MappingProxyType({}),
         present: Callable[[bool], None] = lambda _: None,
+        deaths: Deaths | None = None,
+        stale: Callable[[], None] = lambda: None,
     ) -> None:
+        self._stale = stale
+        self._deaths = deaths
         self._heard = heard
         self._present = present
         self._any_present = False
@@ -90,6 +100,13 @@ class AdsService:
             self._answer(envoy, *envoy.subscription.set_snapshot(snapshot))
 
     @property
+    def served(self) -> Snapshot | None:
+        """What was published last, if all that are connected take a runtime; else None."""
+        if any(envoy.subscription.takes_no_runtime for envoy in self._envoys):
+            return None
+        return self._snapshot
+
+    @property
     def connected(self) -> int:
         """How many Envoys hold a stream."""
         return len(self._envoys)
@@ -97,6 +114,8 @@ class AdsService:
     def decided(self) -> frozenset[str]:
         """The decided routes that every connected Envoy knows; an Envoy that has accepted nothing yet has no say."""
         known = [e.subscription.accepted.decided for e in self._envoys if e.subscription.accepted is not None]
+        if known and all(those is known[0] for those in known):
+            return known[0]  # not a copy: that nothing has changed is seen at a glance
         return frozenset.intersection(*known) if known else frozenset()
 
     def end_streams(self) -> None:
@@ -124,6 +143,8 @@ class AdsService:
     async def _stream(self, _requests: object, context: Stream) -> None:
         envoy = _Envoy(Subscription(remembered=self._remembered))
         self._envoys.add(envoy)
+        if self._deaths:
+            self._deaths.began(envoy.life)
         self._count_again()
         reader = asyncio.create_task(self._read(envoy, context), name="ads-reader")
         try:
@@ -136,6 +157,8 @@ class AdsService:
         finally:
             reader.cancel()
             self._envoys.discard(envoy)
+            if self._deaths and not self._leaving:
+                self._deaths.ended(envoy.life, envoy.node)
             log.info("Envoy %s left the discovery stream", envoy.node or "?")
             self._count_again()
             self._recount()
@@ -154,6 +177,10 @@ class AdsService:
         if envoy in self._envoys:
             self._answer(envoy, envoy.subscription.release(snapshot), [])
 
+    def _survived(self, envoy: _Envoy, snapshot: Snapshot) -> None:
+        if envoy in self._envoys:
+            self._heard(Survived(snapshot))
+
     def _recount(self) -> None:
         """An Envoy that lagged behind may have been all that held a candidate back."""
         for envoy in self._envoys:
@@ -164,6 +191,8 @@ class AdsService:
         if not envoy.node and message.node.id:
             envoy.node = message.node.id
             log.info("Envoy %s asks for its configuration", envoy.node)
+            if self._deaths:
+                self._deaths.asked(envoy.node, message.version_info)
         request = Request(
             message.type_url,
             message.version_info,
@@ -172,25 +201,38 @@ class AdsService:
             (redacted(message.error_detail.message) or "no reason given") if message.HasField("error_detail") else "",
         )
         self._count(envoy, request)
-        before = envoy.subscription.clusters
+        before, took_all = envoy.subscription.clusters, not envoy.subscription.takes_no_runtime
         self._answer(envoy, *envoy.subscription.receive(request))
         if envoy.subscription.clusters != before:
             self._keep(envoy.subscription.clusters)
+        if took_all and envoy.subscription.takes_no_runtime:
+            self._without_runtime(envoy)
+
+    def _without_runtime(self, envoy: _Envoy) -> None:
+        log.warning("Envoy %s has no rtds_layer 'extproc', or refused it: each new weight sends all routes", envoy.node)
+        if self._snapshot is not None and self._snapshot.overrides:
+            self._stale()
 
     def _count(self, envoy: _Envoy, request: Request) -> None:
         """Count an ACK or a NACK, once: a subscription that grows says its last nonce again."""
         if request.nonce and request.type_url in _TYPES and envoy.answered.get(request.type_url) != request.nonce:
             envoy.answered[request.type_url] = request.nonce
             (self.nacks if request.error else self.acks)[_TYPES[request.type_url]] += 1
+            if request.error and request.type_url == RUNTIME:
+                log.warning("Envoy %s refused its runtime: %s", envoy.node, request.error)
 
     def _answer(self, envoy: _Envoy, responses: list[Response], events: list[Event]) -> None:
+        now = asyncio.get_running_loop().time()
         for response in responses:
+            envoy.life.sent = now
             envoy.outgoing.put_nowait(response)
         for event in events:
             match event:
                 case Accepted(snapshot):
                     log.debug("Envoy %s runs the current configuration", envoy.node)
+                    envoy.life.accepted = now
                     asyncio.get_running_loop().call_later(LINGER, self._release, envoy, snapshot)
+                    asyncio.get_running_loop().call_later(SOON, self._survived, envoy, snapshot)
                 case Refused():
                     log.warning("Envoy %s refused the configuration: %s", envoy.node, event.message)
             self._heard(event)

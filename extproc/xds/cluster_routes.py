@@ -9,9 +9,10 @@ from typing import Final
 
 from extproc.core.units import OnMissing, UnitSource
 from extproc.names import Protocol
+from extproc.xds.chains import alone, shared_out
 from extproc.xds.encode import Encoded, Json
 from extproc.xds.endpoints import Candidate, Split
-from extproc.xds.intercept_routes import assigning, drawn, served, shared_out
+from extproc.xds.intercept_routes import assigning, drawn, served
 from extproc.xds.matches import narrowed
 from extproc.xds.matching import ending
 from extproc.xds.model_routes import matching
@@ -38,8 +39,9 @@ def _tried(splits: Sequence[Split], settled: Sequence[Json], after: Sequence[Jso
 
     def only(named: Callable[[Protocol], Candidate | None]) -> Encoded:
         candidate = named("http")
-        alone = served(split, "http", _match(split), "", [(candidate, split.whole)]) if candidate else _drawn(split)
-        return going_on(alone)
+        if candidate is None:
+            return going_on(_drawn(split))
+        return going_on(served(split, "http", _match(split), "", alone(split, "http", candidate)))
 
     otherwise = going_on(_drawn(split))
     return assigning(split, {"http": shared_out(split, "http")}, otherwise, only) if needed <= lists else otherwise
@@ -61,4 +63,5 @@ def _lists(split: Split) -> int:
         return 1
     forced = sum(len(override.units) for override in experiment.overrides)
     missing = stickiness.on_missing is OnMissing.DEFAULT
-    return 1 + len(shared_out(split, "http")) + bool(experiment.layer) + missing + forced
+    parts = sum(part.low < part.high for _, part in shared_out(split, "http"))
+    return 1 + parts + bool(experiment.layer) + missing + forced

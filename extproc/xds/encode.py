@@ -15,6 +15,7 @@ from typing import Any, Final
 from extproc.errors import InvalidResource, Problem
 from extproc.xds import scalars, schema, writers
 from extproc.xds.scalars import LENGTH_DELIMITED, WIRE, tagged
+from extproc.xds.vast import Vast
 from extproc.xds.writers import Encoded, Packed, Unsure
 
 __all__ = ["Encoded", "Json", "Packed", "encode", "once", "pack", "plain", "typed"]
@@ -36,7 +37,7 @@ def pack(type_name: str, body: Json) -> Packed:
 def encode(type_name: str, body: Json) -> bytes:
     """The bytes of a message. Raises InvalidResource with every problem, LookupError for a type that is unknown."""
     with suppress(Unsure):
-        return writers.message(schema.find(type_name))(body)
+        return bytes(writers.message(schema.find(type_name))(body))
     problems: Problems = []
     value = _message(schema.find(type_name), body, "", problems)
     if problems:
@@ -66,6 +67,8 @@ def plain(tree: Any) -> Any:
 def _message(message: schema.Message, body: Any, path: str, problems: Problems) -> bytes:
     if isinstance(body, Encoded):
         return body.value
+    if isinstance(body, Vast):
+        return bytes(body)
     if message.google in _WELL_KNOWN:
         return _WELL_KNOWN[message.google](body, path, problems)
     if not isinstance(body, Mapping):

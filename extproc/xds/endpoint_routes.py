@@ -9,10 +9,21 @@ from typing import Final
 from extproc import names
 from extproc.core.tokens import served_as, token
 from extproc.names import Protocol
-from extproc.xds import answers, intercept_routes, json_bodies, mirrors, model_routes, openai_answers, units, v2_bodies
+from extproc.xds import (
+    answers,
+    chains,
+    intercept_routes,
+    intervals,
+    json_bodies,
+    mirrors,
+    model_routes,
+    openai_answers,
+    units,
+    v2_bodies,
+)
 from extproc.xds.encode import Encoded, Json
 from extproc.xds.endpoints import Candidate, Plain, Split, Target, speaks_openai
-from extproc.xds.intercept_routes import below, copies, intercept, to_candidate
+from extproc.xds.intercept_routes import below, intercept, to_candidate
 from extproc.xds.lua_filters import switched_on
 from extproc.xds.matching import ending
 from extproc.xds.model_routes import MODELS_PATH, PLAIN_ROUTE, Where, found_at, matching, speaks, to_model
@@ -55,13 +66,13 @@ def _decided_routes(split: Split, candidate: Candidate, protocol: Protocol) -> l
         return []
     return [
         route
-        for part, wanted in copies(split, candidate, protocol, split.whole)
+        for link in chains.decided(split, protocol, candidate)
         for route in units.issuing(
             split.experiment.stickiness,
             {
                 "name": names.decided_route(split.experiment.name, name, protocol),
-                "match": below(matching(protocol, prefix="/"), part, split.whole.high),
-                **to_candidate(split, model, protocol, wanted, "", ""),
+                "match": below(matching(protocol, prefix="/"), link.below),
+                **to_candidate(split, model, protocol, link.copies, "", ""),
             },
         )
     ]
@@ -105,5 +116,5 @@ def _to_plain(plain: Plain, protocol: Protocol, at: str) -> Json:
     return to_model(plain.model, protocol, at, resource_type=plain.resource_type, metadata=facts)
 
 
-PASSING: Final = (_to_plain, *intercept_routes.PASSING, *mirrors.PASSING, *model_routes.PASSING)
+PASSING: Final = (_to_plain, *intervals.PASSING, *intercept_routes.PASSING, *mirrors.PASSING, *model_routes.PASSING)
 """What one endpoint's routes share with another's; not worth keeping from build to build."""

@@ -7,6 +7,8 @@ and the availability of models alone; how it is written down for Envoy is for `e
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
+from types import MappingProxyType
 from typing import Final
 
 from extproc import names
@@ -16,6 +18,7 @@ from extproc.core.resources import MILLION, Experiment, Model, ResourceType
 from extproc.core.units import OnMissing
 from extproc.core.upstreams import Server, defined
 from extproc.names import Protocol
+from extproc.xds import chains
 from extproc.xds.intervals import Interval
 from extproc.xds.model_routes import speaks
 from extproc.xds.remembered import Remembered
@@ -115,11 +118,17 @@ class Split:
         return candidate.name in dict(self.shares)[protocol].reachable and speaks(candidate, protocol)
 
     @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Every number in its routes that Envoy's runtime may change, in millionths by its key."""
+        return chains.numbers(self)
+
+    @cached_property
     def _rates(self) -> Mapping[str, int]:
         return {mirror.name: mirror.millionths for mirror in self.experiment.mirrors}
 
 
 Target = Plain | Split
+NONE: Final[Mapping[str, Split]] = MappingProxyType({})
 
 
 def speaks_openai(target: Target) -> bool:
@@ -127,9 +136,10 @@ def speaks_openai(target: Target) -> bool:
     return target.model.speaks_openai if isinstance(target, Plain) else target.speaks_openai
 
 
-def splits(world: World) -> tuple[Split, ...]:
-    """Every experiment with its split in effect, by name."""
-    return tuple(_split_in(world, e) for e in sorted(world.experiments, key=lambda e: e.name))
+def splits(world: World, unmoved: Mapping[str, Split] = NONE) -> tuple[Split, ...]:
+    """Every experiment with its split in effect, by name; that of an `unmoved` one is what it was."""
+    experiments = sorted(world.experiments, key=attrgetter("name"))
+    return tuple(unmoved.get(experiment.name) or _split_in(world, experiment) for experiment in experiments)
 
 
 def endpoints(world: World, running: tuple[Split, ...]) -> Mapping[str, Target]:

@@ -10,22 +10,21 @@ from functools import lru_cache
 from typing import Final
 
 from extproc import names
-from extproc.core.resources import MILLION
 from extproc.core.tokens import served_as, token
 from extproc.core.units import OnMissing, UnitSource
 from extproc.core.upstreams import Server
 from extproc.names import Protocol
-from extproc.xds import answers, mirrors, openai_answers, units, v2_bodies
+from extproc.xds import answers, chains, mirrors, openai_answers, units, v2_bodies
+from extproc.xds.chains import Copy, Link, Served, shared_out
 from extproc.xds.encode import Encoded, Json, once
 from extproc.xds.endpoints import Candidate, Split
-from extproc.xds.intervals import Interval, fraction, intervals
+from extproc.xds.intervals import Threshold, fraction
 from extproc.xds.lua_filters import switched_on
 from extproc.xds.matches import has_path, narrowed
 from extproc.xds.matching import always, ending, tree
 from extproc.xds.model_routes import ROUTE, Where, found_at, matching, speaks, to_model
 from extproc.xds.remembered import Remembered
 
-Served = tuple[Candidate, Interval]
 LeftOut = Callable[[Protocol], list[Json]]
 
 
@@ -73,7 +72,7 @@ class _Asked:
             candidate = named(protocol)
             if candidate is None or not speaks(candidate[1], protocol):
                 return self.drawn(protocol)
-            alone = [(candidate, self.split.whole)]
+            alone = chains.alone(self.split, protocol, candidate)
             return served(self.split, protocol, self._caught(protocol), self._at, alone)
 
         return self.end(chosen)
@@ -89,7 +88,7 @@ class _Asked:
         split = self.split
         if not split.taking:
             return []
-        match = below(self._caught(protocol), split.whole)
+        match = below(self._caught(protocol), chains.nobody(split, protocol))
         if split.candidates and not any(speaks(model, protocol) for model in split.candidates):
             return [answers.wrong_protocol(self.endpoint, protocol, match)]
         waiting = openai_answers.waiting if split.speaks_openai else answers.waiting
@@ -98,18 +97,15 @@ class _Asked:
 
 def drawn(split: Split, protocol: Protocol, match: Json, at: str) -> list[Json]:
     """The routes of all who are drawn, each with its part of those requests that take part."""
-    return served(split, protocol, match, at, shared_out(split, protocol, split.taking))
+    return served(split, protocol, match, at, chains.drawn(split, protocol))
 
 
-def served(split: Split, protocol: Protocol, match: Json, at: str, parts: Iterable[Served]) -> list[Json]:
-    """The routes of those who are served, each in its interval; the intervals follow each other."""
-    if not split.taking:
-        return []
+def served(split: Split, protocol: Protocol, match: Json, at: str, links: Iterable[Link]) -> list[Json]:
+    """The routes of those who serve, each as far as it goes."""
     return [
         route
-        for candidate, part in parts
-        for piece, wanted in copies(split, candidate, protocol, part)
-        for route in _routes(split, candidate, protocol, below(match, piece), wanted, at)
+        for link in links
+        for route in _routes(split, link.candidate, protocol, below(match, link.below), link.copies, at)
     ]
 
 
@@ -133,7 +129,8 @@ def assigning(
 
     missing = only(left(names.NO_UNIT)) if stickiness.on_missing is OnMissing.DEFAULT else otherwise
     matcher: Json = always(missing)
-    cuts = sorted({part.low for parts in shared.values() for _, part in parts}, reverse=True)
+    # Numbers of a hash are none that Envoy's runtime could change: other weights are other routes here.
+    cuts = sorted({part.low for parts in shared.values() for _, part in parts if part.low < part.high}, reverse=True)
     if cuts:
         matcher = units.by_hash(header, seed, [(cut, only(at(cut))) for cut in cuts], matcher)
     if experiment.layer:
@@ -151,34 +148,13 @@ def assigning(
     )
 
 
-def shared_out(split: Split, protocol: Protocol, million: int = MILLION) -> list[Served]:
-    """Who owns which part of the million, or of its begin; none when nobody can answer."""
-    weighted: list[tuple[Candidate, int]] = [
-        ((model.name, model), weight) for model, weight in split.weighted(protocol)
-    ]
-    holdout = split.experiment.holdout
-    if weighted and holdout and split.untouched and speaks(split.untouched, protocol):
-        total = sum(weight for _, weight in weighted)
-        weighted = [(candidate, weight * (MILLION - holdout)) for candidate, weight in weighted]
-        weighted.append(((names.HOLDOUT, split.untouched), total * holdout))
-    return intervals(weighted, million) if weighted else []
-
-
-def copies(
-    split: Split, candidate: Candidate, protocol: Protocol, part: Interval
-) -> list[tuple[Interval, tuple[mirrors.Copy, ...]]]:
-    """What is copied of a candidate's part; of requests that are left to the default, nothing."""
-    return mirrors.copies(() if candidate[0] in names.LEFT_ALONE else split.mirrors, protocol, part)
-
-
-def below(match: Json, part: Interval, last: int = MILLION) -> Json:
-    """`match`, for what lies below the end of an interval; the routes of the intervals before it have their part."""
-    # The last interval takes what is left, without asking.
-    return match if part.high == last else {**match, "runtime_fraction": fraction(part.high)}
+def below(match: Json, threshold: Threshold | None) -> Json:
+    """`match`, for what lies below a threshold; the routes before it have their part."""
+    return match if threshold is None else {**match, "runtime_fraction": fraction(threshold)}
 
 
 def _routes(
-    split: Split, candidate: Candidate, protocol: Protocol, match: Json, wanted: tuple[mirrors.Copy, ...], at: str
+    split: Split, candidate: Candidate, protocol: Protocol, match: Json, wanted: tuple[Copy, ...], at: str
 ) -> list[Json]:
     name, model = candidate
     route = {
@@ -198,7 +174,7 @@ asking: Final = lru_cache(maxsize=64)(units.asking)
 
 @Remembered
 def to_candidate(
-    split: Split, model: Server, protocol: Protocol, wanted: tuple[mirrors.Copy, ...], at: str, reason: str
+    split: Split, model: Server, protocol: Protocol, wanted: tuple[Copy, ...], at: str, reason: str
 ) -> Json:
     """All of a route to a candidate but its name and its match.
 

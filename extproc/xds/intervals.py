@@ -8,18 +8,18 @@ the first candidate's requests and none of the last one's. And no fraction is fi
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, TypeVar
 
 from extproc.core.resources import MILLION
 from extproc.xds.encode import Encoded, once
+from extproc.xds.remembered import Remembered
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The half-open part [low, high) of the million that one candidate owns; never empty."""
+    """The half-open part [low, high) of the million that one candidate owns; empty where that is nothing."""
 
     low: int
     high: int
@@ -32,7 +32,8 @@ class Interval:
         """This interval, shared out between the combinations of mirrors that get a copy, as indices of `rates`.
 
         `rates` are in millionths. One random value can't be drawn twice, so several mirrors that are independent of
-        each other each take their part of every part of those before.
+        each other each take their part of every part of those before. How many parts there are does not depend on the
+        rates, so some may be empty.
         """
         parts: list[tuple[Interval, tuple[int, ...]]] = [(self, ())]
         for index, rate in enumerate(rates):
@@ -47,7 +48,7 @@ def intervals(weighted: Iterable[tuple[T, int]], million: int = MILLION) -> list
     """The million, or the begin of it, shared out by weight in the given order; at least one weight must be above 0.
 
     The ends are rounded to the nearest millionth, so no rounding adds up. A candidate that is left with nothing has
-    no interval: extproc goes on drawing it, Envoy alone does not.
+    an empty interval: extproc goes on drawing it, Envoy alone does not.
     """
     weighted = list(weighted)
     total = sum(weight for _, weight in weighted)
@@ -56,8 +57,7 @@ def intervals(weighted: Iterable[tuple[T, int]], million: int = MILLION) -> list
     for candidate, weight in weighted:
         cumulative += weight
         high = _rounded(cumulative * million, total)
-        if high > low:
-            shared.append((candidate, Interval(low, high)))
+        shared.append((candidate, Interval(low, high)))
         low = high
     return shared
 
@@ -66,18 +66,33 @@ def _halved(
     part: Interval, rate: int, chosen: tuple[int, ...], index: int
 ) -> Iterator[tuple[Interval, tuple[int, ...]]]:
     threshold = part.mirrored(rate)
-    if threshold > part.low:
-        yield Interval(part.low, threshold), (*chosen, index)
-    if part.high > threshold:
-        yield Interval(threshold, part.high), chosen
+    yield Interval(part.low, threshold), (*chosen, index)
+    yield Interval(threshold, part.high), chosen
 
 
-@lru_cache(maxsize=1024)
-def fraction(numerator: int) -> Encoded:
-    """A RuntimeFractionalPercent in millionths."""
-    percent = {"default_value": {"numerator": numerator, "denominator": "MILLION"}}
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How far of Envoy's random value something goes, in millionths; `key` is where Envoy's runtime may say otherwise.
+
+    Without a key nothing may.
+    """
+
+    millionths: int
+    key: str = ""
+
+
+@Remembered
+def fraction(threshold: Threshold) -> Encoded:
+    """The RuntimeFractionalPercent of a threshold."""
+    percent = {
+        "default_value": {"numerator": threshold.millionths, "denominator": "MILLION"},
+        **({"runtime_key": threshold.key} if threshold.key else {}),
+    }
     return once("envoy.config.core.v3.RuntimeFractionalPercent", percent)
 
 
 def _rounded(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
+
+
+PASSING: Final = (fraction,)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from extproc.xds.encode import Encoded, Json, once, pack, typed
+from extproc.xds.vast import Vast
 
 Match = Literal["exact_match_map", "prefix_match_map"]
 Leaf = tuple[str, Callable[..., Encoded], tuple[Any, ...]]  # what is looked up; what makes its OnMatch, and of what
-Maps = Callable[[Iterable[Leaf]], Json | Encoded | None]
+Maps = Callable[[Iterable[Leaf]], Json | Vast | None]
 
 
 def ending(routes: Iterable[Json | Encoded]) -> Encoded:
@@ -26,7 +27,7 @@ def written_out(found: Iterable[Leaf]) -> Json | None:
     return {"map": table} if table else None
 
 
-def tree(header: str, match: Match, found: Json | Encoded | None, otherwise: Json) -> Json:
+def tree(header: str, match: Match, found: Json | Vast | None, otherwise: Json) -> Json:
     """A Matcher that looks `header` up and goes on with the Matcher `otherwise` for what is absent or not found.
 
     `found` is a map as `written_out` makes it. `prefix_match_map` takes the longest prefix. Envoy accepts no empty map,
@@ -48,8 +49,11 @@ def always(end: Encoded) -> Json:
     return {"on_no_match": end}
 
 
-def when_present(header: str, end: Encoded, otherwise: Json) -> Json:
-    """A Matcher that ends there for every request that has `header`, whatever it holds."""
+def when_present(header: str, end: Encoded | Json, otherwise: Json, like: str = ".*") -> Json:
+    """A Matcher that goes on with the OnMatch `end` for every request that has `header`, whatever it holds.
+
+    Or what is `like` that, a regular expression. Several headers are one text, joined with commas.
+    """
     return {
         "matcher_list": {
             "matchers": [
@@ -57,7 +61,7 @@ def when_present(header: str, end: Encoded, otherwise: Json) -> Json:
                     "predicate": {
                         "single_predicate": {
                             "input": header_input(header),
-                            "value_match": {"safe_regex": {"google_re2": {}, "regex": ".*"}},
+                            "value_match": {"safe_regex": {"google_re2": {}, "regex": like}},
                         }
                     },
                     "on_match": end,

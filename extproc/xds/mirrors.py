@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from typing import Final
 
 from extproc import names
-from extproc.core.resources import MILLION, Experiment, Model, ResourceType
+from extproc.core.resources import Experiment, Model, ResourceType
 from extproc.core.tokens import served_as, token
 from extproc.core.upstreams import Server
-from extproc.names import Protocol
 from extproc.xds import answers, json_bodies, v2_bodies
 from extproc.xds.access_logs import logged
+from extproc.xds.chains import Copy
 from extproc.xds.encode import Encoded, Json, once, typed
 from extproc.xds.http import filter_chain, load_assignment, upstream
-from extproc.xds.intervals import Interval, fraction
+from extproc.xds.intervals import Threshold, fraction
 from extproc.xds.lua_filters import switched_on
 from extproc.xds.matching import Maps, always, ending, tree, written_out
 from extproc.xds.model_routes import ROUTE, host, matching, mirror_end_route, overwrite, speaks, speaks_openai
@@ -42,31 +42,13 @@ _WINDOW: Final = 65_536
 _WINDOWS: Final = COPIES * _WINDOW
 
 
-Copy = tuple[str, int]  # a mirror's name, and the threshold of Envoy's random value below which it gets a copy
-
-
-def copies(
-    mirrors: Iterable[tuple[Server, int]], protocol: Protocol, part: Interval
-) -> list[tuple[Interval, tuple[Copy, ...]]]:
-    """What of an interval is copied to whom. `mirrors` are models with their rates in millionths.
-
-    One mirror needs a threshold on one route; several, whose draws are independent, need a route for each combination.
-    A mirror that can't answer a copy gets none.
-    """
-    able = [(model.name, rate) for model, rate in mirrors if rate and speaks(model, protocol)]
-    if len(able) < 2:
-        return [(part, tuple((name, part.mirrored(rate)) for name, rate in able))]
-    combined = part.combinations([rate for _, rate in able])
-    return [(piece, tuple((able[index][0], MILLION) for index in chosen)) for piece, chosen in combined]
-
-
 def policies(experiment: Experiment, wanted: Iterable[Copy]) -> list[Encoded]:
     """The RequestMirrorPolicies of a route."""
     return [_policy(names.label(experiment.name, mirror), threshold) for mirror, threshold in wanted]
 
 
 @Remembered
-def _policy(label: str, threshold: int) -> Encoded:
+def _policy(label: str, threshold: Threshold) -> Encoded:
     policy = {
         "cluster": names.MIRRORS,
         "runtime_fraction": fraction(threshold),

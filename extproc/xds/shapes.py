@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
+from itertools import count
 from typing import Any, Final
 
 from extproc import names
@@ -62,6 +63,9 @@ COVERED: Final[Mapping[type, Fields]] = {
     Split: Fields(whole=("experiment", "models", "shares")),
 }
 
+NUMBERED: Final = 4096  # shapes of resources that are known
+
+_APART: Final = frozenset({Model, Split})
 _NAME: Final = re.compile(r"[a-zA-Z0-9][-._a-zA-Z0-9]*")
 _PRESENT: Final = (Endpoint("127.0.0.1", 1),)
 _SUFFIXES: Final = (names.EXPERIMENT_SUFFIX, names.PIPELINE_SUFFIX)
@@ -73,17 +77,17 @@ _Plan = tuple[tuple[str, int, Any], ...]  # a field, how it is looked at, and it
 
 def parted(given: Given) -> Parted:
     """The shape of `given`, and its names. Raises NoShape."""
-    splits = [value for value in given if type(value) is Split]
-    if len(splits) > 1:
-        raise NoShape
-    # A split's names come first among all, so that its shape is the same wherever it stands.
-    inside = _split(splits[0]) if splits else ((), ())
-    if inside is None:
-        raise NoShape
-    shape, own = inside
-    found = {name: number for number, name in enumerate(own)}
-    outside = tuple([shape if type(value) is Split else _argument(value, found) for value in given])
-    return outside, tuple(found)
+    found: Found = {}
+    apart = -1
+    for value in given:
+        if type(value) is Split:
+            known = _by_itself(value)
+            if apart >= 0 or known is None:
+                raise NoShape
+            # A split's names come first among all, so that its shape is the same wherever it stands.
+            apart, its = known
+            found = dict(zip(its, range(len(its)), strict=True))
+    return tuple([apart if type(value) is Split else _argument(value, found) for value in given]), tuple(found)
 
 
 def renamed(given: Given, to: Mapping[str, str]) -> Given:
@@ -91,13 +95,42 @@ def renamed(given: Given, to: Mapping[str, str]) -> Given:
     return tuple(_renamed_argument(value, to) for value in given)
 
 
+class _Numbers:
+    """A number for each shape that occurs in others; no number stands for two shapes, ever."""
+
+    def __init__(self) -> None:
+        self._known: dict[Shape, int] = {}
+        self._fresh: Final = count()
+
+    def __getitem__(self, shape: Shape) -> int:
+        number = self._known.get(shape)
+        if number is None:
+            if len(self._known) == NUMBERED:
+                self._known.clear()
+            number = self._known[shape] = next(self._fresh)
+        return number
+
+
+_NUMBERS: Final = _Numbers()
+
+
 @Remembered
-def _split(split: Split) -> Parted | None:
+def _by_itself(value: Model | Split) -> tuple[int, tuple[str, ...]] | None:
+    """The number of a value's shape, and its names; None where it has no shape."""
     found: Found = {}
     try:
-        return _whole(split, found), tuple(found)
+        return _NUMBERS[_inside(value, found)], tuple(found)
     except NoShape:
         return None
+
+
+def _apart(value: Model | Split, found: Found) -> Shape:
+    """The shape of what occurs in many places, looked at once."""
+    known = _by_itself(value)
+    if known is None:
+        raise NoShape
+    number, its = known
+    return (number, *[found.setdefault(name, len(found)) for name in its])
 
 
 def _argument(value: Any, found: Found) -> Any:
@@ -125,6 +158,13 @@ def _named(value: Any, found: Found) -> Any:
 
 
 def _whole(value: Any, found: Found) -> Any:
+    of: Any = type(value)
+    if of in _APART:
+        return _apart(value, found)
+    return _inside(value, found)
+
+
+def _inside(value: Any, found: Found) -> Any:
     of: Any = type(value)
     if of is tuple:
         return tuple([_whole(item, found) for item in value])
@@ -200,5 +240,5 @@ def _without_suffix(endpoint: str) -> tuple[str, str]:
     return endpoint, ""
 
 
-PASSING: Final = (_split,)
+PASSING: Final = (_by_itself,)
 """What one experiment's routes share; not worth keeping from build to build."""

@@ -5,12 +5,13 @@ Pure and deterministic: equal worlds give equal bytes in every process, so a ver
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
 from extproc import names
+from extproc.core.differences import differing
 from extproc.core.resources import Kind, Model, PassThrough
 from extproc.xds import (
     clusters,
@@ -19,6 +20,7 @@ from extproc.xds import (
     inference,
     mirrors,
     passthrough,
+    runtime,
     schema,
     shapes,
     tracing,
@@ -32,16 +34,19 @@ from extproc.xds.matching import Leaf
 from extproc.xds.model_routes import speaks
 from extproc.xds.remembered import Remembered
 from extproc.xds.route_configurations import inference_routes, mirror_routes
+from extproc.xds.runtime import Overrides, Splits
 from extproc.xds.schema import TYPE_URL
+from extproc.xds.vast import Vast
 from extproc.xds.world import Options, World
 from extproc.xds.writers import entry
 
-__all__ = ["CLUSTER", "LISTENER", "ROUTES", "Options", "Snapshot", "World", "build"]
+__all__ = ["CLUSTER", "LISTENER", "ROUTES", "RUNTIME", "Options", "Snapshot", "World", "build"]
 
 PASSING_AFTER: Final = 512  # entries; what their routes share is by far the largest part of a build
 
 LISTENER: Final = TYPE_URL + "envoy.config.listener.v3.Listener"
 CLUSTER: Final = Kind.CLUSTER.value
+RUNTIME: Final = TYPE_URL + "envoy.service.runtime.v3.Runtime"
 ROUTES: Final = Kind.ROUTES.value
 
 
@@ -50,11 +55,17 @@ class Snapshot:
     """One consistent configuration.
 
     `resources` holds, by type URL and name, each resource as its serialised message (not wrapped in an Any).
-    `decided` holds the names of all decided routes that are in it (`names.decided_route`).
+    `decided` holds the names of all decided routes that are in it (`names.decided_route`). `running` are the splits in
+    effect, and `written` those that its routes were written for: where they differ, `overrides` makes up for it.
     """
 
     resources: Mapping[str, Mapping[str, bytes]]
     decided: frozenset[str]
+    running: Splits = field(default_factory=dict, repr=False, compare=False)
+    written: Splits = field(default_factory=dict, repr=False, compare=False)
+    overrides: Overrides = field(default_factory=dict)
+    made_of: tuple[object, ...] = field(default=(), repr=False, compare=False)
+    moves: Mapping[str, object] | None = field(default=None, repr=False, compare=False)
     _versions: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def version(self, url: str) -> str:
@@ -72,20 +83,58 @@ def version_of(resources: Mapping[str, bytes]) -> str:
     return hashed.hexdigest()[:16]
 
 
-def build(world: World, options: Options) -> Snapshot:
+def build(world: World, options: Options, served: Snapshot | None = None) -> Snapshot:
     """The configuration for `world`. Raises InvalidResource for a resource that `passthrough.problems` objects to.
 
-    What did not change since the last time is remembered as bytes; the rest of a build is to put them together.
+    `served` is what Envoy was sent last, where it takes a runtime too: if only numbers are others than in that, it is
+    what is sent again, with a runtime that makes up for them. Else all numbers are in the routes; what did not change
+    since the last time is remembered as bytes, and the rest of a build is to put them together.
     """
-    running = splits(world)
+    running = splits(world, unmoved(world, served))
+    made_of = (options, world.models, world.clusters, world.routes, world.filters)
+    if served is not None and served.made_of == made_of:
+        written = runtime.settled(served.written, served.running, running)
+        if written == tuple(served.written.values()):
+            for function in endpoints.REMEMBERED:
+                function.end_round()
+            return _resettled(served, running, world.moves)
+    return _built(world, options, running, made_of)
+
+
+def unmoved(world: World, served: Snapshot | None) -> Splits:
+    """The splits that are as they were served."""
+    if served is None or served.moves is None or world.moves is None:
+        return {}
+    moved = set(differing(served.moves, world.moves))
+    return {name: split for name, split in served.running.items() if name not in moved}
+
+
+def _resettled(served: Snapshot, running: tuple[Split, ...], moves: Mapping[str, object] | None) -> Snapshot:
+    """The same routes for other numbers."""
+    now = {split.experiment.name: split for split in running}
+    needed = runtime.overrides(served.written, now, served.running, served.overrides)
+    resources = {**served.resources, RUNTIME: {names.RUNTIME_LAYER: runtime.resource(needed)}}
+    settled = replace(served, resources=resources, running=now, overrides=needed, moves=moves)
+    settled._versions.update({url: served.version(url) for url in resources if url != RUNTIME})  # noqa: SLF001
+    settled.version(RUNTIME)
+    return settled
+
+
+def _built(world: World, options: Options, running: tuple[Split, ...], made_of: tuple[object, ...]) -> Snapshot:
+    by_name = {split.experiment.name: split for split in running}
     routes = [inference_routes(world, running, _remembered), mirror_routes(running, _remembered)]
     built = Snapshot(
         {
             CLUSTER: dict(sorted(_clusters(world, options))),
             ROUTES: {r["name"]: encode("envoy.config.route.v3.RouteConfiguration", r) for r in routes},
             LISTENER: dict(_listeners(options, world.filters)),
+            RUNTIME: {names.RUNTIME_LAYER: runtime.resource({})},
         },
         frozenset(chain.from_iterable(map(_decided, running))),
+        running=by_name,
+        written=by_name,
+        made_of=made_of,
+        moves=world.moves,
     )
     for url in built.resources:
         built.version(url)  # now, beside the event loop
@@ -97,14 +146,14 @@ def build(world: World, options: Options) -> Snapshot:
     return built
 
 
-def _remembered(found: Iterable[Leaf]) -> Encoded | None:
+def _remembered(found: Iterable[Leaf]) -> Vast | None:
     """The map of a tree as bytes, each entry made once."""
     entries: dict[str, bytes] = {}
     for leaf in found:
         entries[leaf[0]] = _entry(*leaf)
         if len(entries) % PASSING_AFTER == 0:
             _forget_passing()
-    return Encoded({}, b"".join([entries[key] for key in sorted(entries)])) if entries else None
+    return Vast([entries[key] for key in sorted(entries)]) if entries else None
 
 
 def _forget_passing() -> None:

@@ -8,55 +8,40 @@ names any more are removed when the owner of this object, who has a clock, says 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
+from extproc.names import RUNTIME_LAYER
+from extproc.xds.corrections import Corrections
+from extproc.xds.discovery import (
+    CLUSTER,
+    LISTENER,
+    ORDER,
+    ROUTES,
+    RUNTIME,
+    TYPES,
+    Accepted,
+    Event,
+    Refused,
+    Request,
+    Response,
+    Survived,
+)
 from extproc.xds.snapshot import Snapshot, version_of
 
-CLUSTER: Final = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
-ROUTES: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-# Clusters, then listeners, then routes: Envoy asks for the routes that a listener names only once it has the listener.
-ORDER: Final = (CLUSTER, LISTENER, ROUTES)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is read of a DiscoveryRequest; `error` is Envoy's own message, not empty in a NACK."""
-
-    type_url: str
-    version: str
-    nonce: str
-    names: tuple[str, ...]
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What goes into a DiscoveryResponse."""
-
-    type_url: str
-    version: str
-    nonce: str
-    resources: Mapping[str, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Envoy runs every resource of this snapshot."""
-
-    snapshot: Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Envoy refused a response made for this snapshot; it goes on with what it had."""
-
-    snapshot: Snapshot
-    type_url: str
-    message: str
-
-
-Event = Accepted | Refused
+__all__ = [
+    "CLUSTER",
+    "LISTENER",
+    "ORDER",
+    "ROUTES",
+    "RUNTIME",
+    "TYPES",
+    "Accepted",
+    "Event",
+    "Refused",
+    "Request",
+    "Response",
+    "Subscription",
+    "Survived",
+]
 
 
 @dataclass(slots=True)
@@ -88,14 +73,31 @@ class Subscription:
     target: Snapshot | None = None
     accepted: Snapshot | None = None
     remembered: Mapping[str, bytes] = field(default_factory=dict)
-    _types: dict[str, _Type] = field(default_factory=lambda: {url: _Type() for url in ORDER})
+    _types: dict[str, _Type] = field(default_factory=lambda: {url: _Type() for url in TYPES})
     _outgoing: Mapping[str, bytes] = field(default_factory=dict)  # clusters that the routes in force may still name
+    _corrections: Corrections = field(default_factory=Corrections)
     _serial: int = 0
 
     @property
     def clusters(self) -> Mapping[str, bytes]:
         """The clusters that Envoy is known to hold."""
         return self._types[CLUSTER].held
+
+    @property
+    def takes_no_runtime(self) -> bool:
+        """Whether this Envoy's bootstrap has no place for a runtime, or it refused ours: its routes have to say all."""
+        return self._types[ROUTES].subscribed and not self._has_runtime
+
+    @property
+    def _has_runtime(self) -> bool:
+        state = self._types[RUNTIME]
+        return state.subscribed and not state.refused and (not state.names or RUNTIME_LAYER in state.names)
+
+    @property
+    def unanswered(self) -> tuple[Snapshot | None, tuple[str, ...]]:
+        """The types that Envoy was sent and has not answered, and what they were a part of; of several the latest."""
+        waiting = [(url, state.sent_for) for url, state in self._types.items() if state.sent_for is not None]
+        return (waiting[-1][1] if waiting else None), tuple(url for url, _ in waiting)
 
     def set_snapshot(self, snapshot: Snapshot) -> tuple[list[Response], list[Event]]:
         """Aim at another snapshot; whatever was on its way to the last one is overtaken.
@@ -129,24 +131,32 @@ class Subscription:
         grown = state.subscribed and not set(request.names) <= set(state.names)
         state.names, state.subscribed = request.names, True
         if request.error:
-            if state.sent == state.acked or self.target is None:
-                return [], []
-            # Of a refused response Envoy may have taken the resources that are sound, so what it runs has no version.
-            state.refused, state.sent, state.acked = state.sent, "", ""
-            event = Refused(state.sent_for or self.target, request.type_url, request.error)
-            state.sent_for = None
-            sent, events = self._advance()  # to what is aimed at by now, if that is something else
-            return sent, [event, *events]
+            return self._refused(state, request)
         if not request.nonce:
             # The first request of a stream: the version is what this Envoy ran before we (re)started.
             state.acked = state.sent = request.version
             if request.type_url == CLUSTER and request.version == version_of(self.remembered):
                 state.held = self._outgoing = self.remembered
         elif state.sent and not grown:
+            if request.type_url == ROUTES:
+                self._corrections.taken(state.sent_for)
             state.acked, state.held, state.sent_for = state.sent, state.pending, None
         if grown:
             state.sent, state.acked, state.sent_for = "", "", None
         return self._advance()
+
+    def _refused(self, state: _Type, request: Request) -> tuple[list[Response], list[Event]]:
+        if state.sent == state.acked or self.target is None:
+            return [], []
+        # Of a refused response Envoy may have taken the resources that are sound, so what it runs has no version.
+        state.refused, state.sent, state.acked = state.sent, "", ""
+        refused, state.sent_for = state.sent_for, None
+        if request.type_url == ROUTES:
+            self._corrections.refused(refused)
+        sent, events = self._advance()  # to what is aimed at by now, if that is something else
+        if request.type_url == RUNTIME:
+            return sent, events  # no resource's fault; its routes will say all (`takes_no_runtime`)
+        return sent, [Refused(refused or self.target, request.type_url, request.error), *events]
 
     def _advance(self) -> tuple[list[Response], list[Event]]:
         """Take the step whose turn has come, if any."""
@@ -154,7 +164,12 @@ class Subscription:
         if snapshot is None:
             return [], []
         sent: list[Response] = []
-        if self._awaits(snapshot, sent):
+        # Before the routes that may be due: they are written for this runtime.
+        corrected = self._corrects(snapshot, sent)
+        awaits = self._awaits(snapshot, sent)
+        if awaits or not corrected:
+            if corrected:
+                self._corrects(snapshot, sent)  # if it was to follow the routes
             return sent, []
         if self.accepted is snapshot:
             return sent, []
@@ -167,22 +182,47 @@ class Subscription:
             state = self._types[url]
             if not state.subscribed:
                 return True
+            if url == ROUTES and snapshot.overrides and not self._has_runtime:
+                return True  # it would go by numbers that nothing corrects: others are being made (`takes_no_runtime`)
             resources, version = self._wanted(url, snapshot)
             # What was sent last is what Envoy will run, whatever it ACKed before.
             if state.acked == version == (state.sent or version):
                 state.held = resources
+                if url == ROUTES:
+                    self._corrections.taken(snapshot)
                 continue
             # Envoy takes in everything that was sent, however old. With thousands of routes that is seconds each time,
             # which the latest ones would wait for. Clusters are sent at once: Envoy says nothing while one is warming,
             # and what is sent may be what ends that.
             waits = url == ROUTES and state.sent_for is not None
             if not waits and version not in (state.sent, state.refused):
-                self._serial += 1
-                state.sent, state.pending, state.nonce = version, resources, str(self._serial)
-                state.sent_for = snapshot
-                sent.append(Response(url, version, state.nonce, resources))
+                sent.append(self._send(url, version, resources, snapshot))
             return True
         return False
+
+    def _send(self, url: str, version: str, resources: Mapping[str, bytes], snapshot: Snapshot) -> Response:
+        state = self._types[url]
+        self._serial += 1
+        state.sent, state.pending, state.nonce = version, resources, str(self._serial)
+        state.sent_for = snapshot
+        return Response(url, version, state.nonce, resources)
+
+    def _corrects(self, snapshot: Snapshot, sent: list[Response]) -> bool:
+        """Send the runtime that is due; true when Envoy has it, or takes none."""
+        if not self._has_runtime:
+            return True
+        state, routes = self._types[RUNTIME], self._types[ROUTES]
+        ours = snapshot.version(ROUTES)
+        if routes.sent != ours and state.acked not in ("", snapshot.version(RUNTIME)) and not state.nonce:
+            # Its runtime is from before this stream, and so are its routes: together they say what was in force, and
+            # one without the other would say neither that nor what is. So this one goes out behind the routes.
+            return True
+        in_force = routes.acked == routes.sent == ours
+        overrides, resources, version = self._corrections.wanted(snapshot, routes.sent_for, in_force=in_force)
+        if version != state.sent:
+            self._corrections.overrides = overrides
+            sent.append(self._send(RUNTIME, version, resources, snapshot))
+        return state.acked == version
 
     def _wanted(self, url: str, snapshot: Snapshot) -> tuple[Mapping[str, bytes], str]:
         """What this Envoy shall have of a type, and its version: the snapshot's own, unless it is another selection."""

@@ -16,7 +16,8 @@ class World:
     """Everything the configuration is derived from; equal worlds give equal bytes.
 
     `models` and `clusters` are by name. `usable(backend, protocol)` says whether a model or a cluster may be drawn now:
-    it is defined, and ready as far as is known.
+    it is defined, and ready as far as is known. `moves` has for each experiment another object whenever it, one of its
+    models, or whether that may be drawn, is another; None where nobody keeps account of that.
     """
 
     experiments: tuple[Experiment, ...]
@@ -25,6 +26,7 @@ class World:
     routes: tuple[PassThrough, ...]
     usable: Callable[[str, Protocol], bool]
     filters: tuple[PassThrough, ...] = ()
+    moves: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Options:
 
     `inference_*` and `envoy_admin_*` are Envoy's own sockets; `grpc_*` is where Envoy finds extproc's ADS, and
     `workers` where it finds those who decide. Without `tracing` there are no traces; without `outcomes` Envoy does not
-    say how requests ended.
+    say how requests ended. Envoy shall keep its heap below `heap_limit` bytes, with 0 it has no limit; it has so many
+    threads that take requests.
     """
 
     inference_host: str = "0.0.0.0"  # noqa: S104 (the port that clients call)
@@ -45,3 +48,5 @@ class Options:
     workers: tuple[Address, ...] = (Endpoint("127.0.0.1", 50052),)
     tracing: Tracing | None = None
     outcomes: bool = True
+    heap_limit: int = 0
+    envoy_threads: int = 1

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from extproc.xds import scalars, schema
 from extproc.xds.scalars import LENGTH_DELIMITED, WIRE, tagged, varint
+from extproc.xds.vast import Vast, Written, joined
 
-Writer = Callable[[Any], bytes]  # a field's value to the field on the wire, tag and all; raises Unsure
-Body = Callable[[Any], bytes]  # a value to its bytes, without tag and length
+Writer = Callable[[Any], Written]  # a field's value to the field on the wire, tag and all; raises Unsure
+Body = Callable[[Any], Written]  # a message to its bytes, without tag and length
+Scalar = Callable[[Any], bytes]  # likewise any other value
 Plan = tuple[tuple[str, Writer], ...]
 
 _PLANS: Final = 1024  # sets of keys that a message remembers how to write
@@ -49,9 +51,11 @@ def message(of: schema.Message) -> Body:
     fields: dict[str, tuple[schema.Field, Writer]] = {}  # filled at the first use, since messages contain each other
     plans: dict[tuple[str, ...], Plan] = {}
 
-    def write(value: Any) -> bytes:
+    def write(value: Any) -> Written:
         if type(value) is Encoded:
             return value.value
+        if type(value) is Vast:
+            return value
         if type(value) is not dict:
             raise Unsure
         keys = tuple(value)
@@ -61,7 +65,7 @@ def message(of: schema.Message) -> Body:
             if len(plans) == _PLANS:
                 plans.clear()
             plans[keys] = _plan(keys, fields)
-        return b"".join([writer(value[key]) for key, writer in plans[keys]])
+        return joined([writer(value[key]) for key, writer in plans[keys]])
 
     return write
 
@@ -79,21 +83,22 @@ def _plan(keys: tuple[str, ...], fields: Mapping[str, tuple[schema.Field, Writer
 
 
 def _field(field: schema.Field) -> Writer:
-    body = _body(field)
     if field.key:
-        return _map(field, body)
+        return _map(field, _body(field))
     if WIRE[field.kind] != LENGTH_DELIMITED:
-        return _unsure if field.repeated else _scalar_field(varint(field.number << 3 | WIRE[field.kind]), body)
-    before = head(field.number)
+        tag = varint(field.number << 3 | WIRE[field.kind])
+        return _unsure if field.repeated else _scalar_field(tag, _scalar(field))
+    body, before = _body(field), head(field.number)
 
-    def one(value: Any) -> bytes:
+    def one(value: Any) -> Written:
         written = body(value)
-        return before(len(written)) + written
+        start = before(len(written))
+        return start + written if type(written) is bytes else joined((start, written))
 
-    def every(values: Any) -> bytes:
+    def every(values: Any) -> Written:
         if type(values) is not list:
             raise Unsure
-        return b"".join([one(value) for value in values])
+        return joined([one(value) for value in values])
 
     return every if field.repeated else one
 
@@ -106,7 +111,7 @@ def head(number: int) -> Callable[[int], bytes]:
     return lambda length: short[length] if length < _SHORT else tag + varint(length)
 
 
-def _scalar_field(tag: bytes, body: Body) -> Writer:
+def _scalar_field(tag: bytes, body: Scalar) -> Writer:
     return lambda value: tag + body(value)
 
 
@@ -118,7 +123,7 @@ def _map(field: schema.Field, body: Body) -> Writer:
     def write(value: Any) -> bytes:
         if type(value) is not dict:
             raise Unsure
-        entries = [_entry(_text(key), body(value[key])) for key in sorted(value)]
+        entries = [_entry(_text(key), bytes(body(value[key]))) for key in sorted(value)]
         return b"".join([before(len(entry)) + entry for entry in entries])
 
     return write
@@ -140,8 +145,10 @@ def entry(number: int, key: str, value: bytes) -> bytes:
 
 
 def _body(field: schema.Field) -> Body:
-    if field.message:
-        return message(field.message)
+    return message(field.message) if field.message else _scalar(field)
+
+
+def _scalar(field: schema.Field) -> Scalar:
     if field.enum:
         names = {name: varint(number) for name, number in field.enum.__members__.items()}
         return lambda value: _known(names, value)
@@ -182,7 +189,7 @@ def _double(value: Any) -> bytes:
     return scalars.WRITERS["double"](value)
 
 
-_SCALARS: Final[Mapping[str, Body]] = {"string": _text, "bool": _bool, "uint32": _uint32, "double": _double}
+_SCALARS: Final[Mapping[str, Scalar]] = {"string": _text, "bool": _bool, "uint32": _uint32, "double": _double}
 
 
 def _unsure(_: Any) -> bytes:
@@ -201,7 +208,7 @@ def _durations(_: schema.Message) -> Body:
     return lambda value: _duration(value) if type(value) is str else _unsure(value)
 
 
-def _wrapped(body: Body) -> Callable[[schema.Message], Body]:
+def _wrapped(body: Scalar) -> Callable[[schema.Message], Body]:
     return lambda _: lambda value: b"\x08" + body(value)  # field 1, a varint
 
 
@@ -218,7 +225,7 @@ def _any(_: schema.Message) -> Body:
             raise Unsure from error
         if of.google or type_name == value["@type"]:
             raise Unsure
-        inside = message(of)({key: item for key, item in value.items() if key != "@type"})
+        inside = bytes(message(of)({key: item for key, item in value.items() if key != "@type"}))
         return _in_any(type_name) + varint(len(inside)) + inside
 
     return write

@@ -129,8 +129,12 @@ def test_restarted_without_a_model_that_the_routes_in_force_still_name(beside: S
 
 
 def test_sticky_again_after_a_restart_without_any_change_in_envoy(beside: Stage) -> None:
-    """The versions are content hashes: an Envoy that runs the same configuration is sent nothing."""
+    """The versions are content hashes: an Envoy that runs the same configuration is sent nothing.
+
+    As long as the routes say all: weights that changed since they were sent are in them after a restart (test_runtime).
+    """
     assert beside.envoy is not None
+    beside.apply(TRIAL, experiment("unrelated", {"iris2": 1}))  # which sends routes
     before = beside.envoy.stats("update_success")
     beside.extproc.kill()
     beside.extproc.restart()

@@ -1,7 +1,7 @@
 """The discovery service over real gRPC: several Envoys, one that lags, one that talks nonsense, one that leaves."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import grpc
 import pytest
@@ -11,15 +11,16 @@ from extproc.server.ads import AdsService
 from extproc.server.grpc_server import GrpcServer
 from extproc.wire.pb.extproc.slim import discovery_pb2 as pb
 from extproc.xds.snapshot import Snapshot
-from extproc.xds.subscription import CLUSTER, LISTENER, ORDER, ROUTES, Accepted, Event, Refused
+from extproc.xds.subscription import CLUSTER, LISTENER, ORDER, ROUTES, RUNTIME, Accepted, Event, Refused
 from tests.harness.waiting import eventually_async
+
+GIVEN = {CLUSTER: {"iris": b"cluster"}, LISTENER: {"inference": b"l"}, RUNTIME: {"extproc": b"r"}}
+WANTED: dict[str, list[str]] = {CLUSTER: [], LISTENER: [], ROUTES: ["inference"], RUNTIME: ["extproc"]}
 
 
 def snapshot(*labels: str) -> Snapshot:
     body = ",".join(labels).encode()
-    return Snapshot(
-        {CLUSTER: {"iris": b"cluster"}, LISTENER: {"inference": b"l"}, ROUTES: {"inference": body}}, frozenset(labels)
-    )
+    return Snapshot({**GIVEN, ROUTES: {"inference": body}}, frozenset(labels))
 
 
 @dataclass
@@ -28,11 +29,12 @@ class Running:
 
     heard: list[Event] = field(default_factory=list)
     present: list[bool] = field(default_factory=list)
+    stale: list[bool] = field(default_factory=list)
     service: AdsService = field(init=False)
     port: int = 0
 
     def __post_init__(self) -> None:
-        self.service = AdsService(self.heard.append, present=self.present.append)
+        self.service = AdsService(self.heard.append, present=self.present.append, stale=lambda: self.stale.append(True))
 
 
 class Envoy:
@@ -42,9 +44,11 @@ class Envoy:
         self._call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(names.ADS_METHOD)()
 
     async def ask(self, url: str) -> pb.DiscoveryResponse:
-        wanted = ["inference"] if url == ROUTES else []
-        await self.send(pb.DiscoveryRequest(type_url=url, resource_names=wanted, node=pb.Node(id="one")))
+        await self.subscribe(url)
         return await self.next()
+
+    async def subscribe(self, url: str) -> None:
+        await self.send(pb.DiscoveryRequest(type_url=url, resource_names=WANTED[url], node=pb.Node(id="one")))
 
     async def send(self, request: pb.DiscoveryRequest) -> None:
         await self._call.write(request.SerializeToString())
@@ -58,12 +62,11 @@ class Envoy:
         return pb.DiscoveryResponse.FromString(raw)
 
     async def ack(self, response: pb.DiscoveryResponse, error: str = "") -> None:
-        wanted = ["inference"] if response.type_url == ROUTES else []
         request = pb.DiscoveryRequest(
             type_url=response.type_url,
             version_info="" if error else response.version_info,
             response_nonce=response.nonce,
-            resource_names=wanted,
+            resource_names=WANTED[response.type_url],
         )
         if error:
             request.error_detail.message = error
@@ -137,8 +140,8 @@ async def test_each_response_that_was_taken_or_refused_is_counted_once(
         until=lambda counted: (
             counted
             == (
-                {"Cluster": 1, "Listener": 1, "RouteConfiguration": 0},
-                {"Cluster": 0, "Listener": 0, "RouteConfiguration": 1},
+                {"Runtime": 0, "Cluster": 1, "Listener": 1, "RouteConfiguration": 0},
+                {"Runtime": 0, "Cluster": 0, "Listener": 0, "RouteConfiguration": 1},
             )
         ),
     )
@@ -147,6 +150,44 @@ async def test_each_response_that_was_taken_or_refused_is_counted_once(
     await eventually_async(
         lambda: service.acks["RouteConfiguration"], within=5, saying="it took other ones", until=lambda n: n == 1
     )
+
+
+async def test_while_one_takes_no_runtime_no_numbers_are_kept_apart(
+    running: Running, channel: grpc.aio.Channel, caplog: pytest.LogCaptureFixture
+) -> None:
+    service, first = running.service, snapshot("a/x")
+    corrected = replace(first, overrides={"a": {"key": 5}})
+    service.publish(corrected)
+    with_runtime, without = Envoy(channel), Envoy(channel)
+    await with_runtime.ack(await with_runtime.ask(RUNTIME))
+    await with_runtime.take_all()
+    await until_heard(running, Accepted(corrected))
+    assert (service.served, running.stale) == (corrected, [])
+    for url in (CLUSTER, LISTENER):
+        await without.ack(await without.ask(url))
+    await without.subscribe(ROUTES)
+    await eventually_async(lambda: running.stale, within=5, saying="others are asked for", until=lambda n: n == [True])
+    assert service.served is None
+    assert "has no rtds_layer 'extproc'" in caplog.text
+    service.publish(first)
+    await without.ack(await without.next())
+    await until_heard(running, Accepted(corrected), Accepted(first), Accepted(first))
+    without.leave()
+    await eventually_async(lambda: service.served, within=5, saying="it is gone", until=lambda found: found is first)
+
+
+async def test_a_refused_runtime_is_counted_and_said_and_no_resource_s_fault(
+    running: Running, channel: grpc.aio.Channel, caplog: pytest.LogCaptureFixture
+) -> None:
+    running.service.publish(snapshot("a/x"))
+    envoy = Envoy(channel)
+    await envoy.ack(await envoy.ask(RUNTIME), "not this one")
+    await envoy.take_all()
+    await eventually_async(lambda: len(running.heard), within=5, saying="it is heard", until=lambda n: n == 1)
+    assert running.heard == [Accepted(snapshot("a/x"))]
+    assert running.service.nacks["Runtime"] == 1
+    assert "refused its runtime: not this one" in caplog.text
+    assert running.service.served is None
 
 
 async def test_only_what_every_envoy_knows_may_be_decided(running: Running, channel: grpc.aio.Channel) -> None:

@@ -1,10 +1,14 @@
 """Which endpoints exist, and who answers there."""
 
+from dataclasses import replace
+
 import pytest
 
 from extproc.core.resources import ResourceType, WhenUnavailable
+from extproc.names import PROTOCOLS, Protocol
 from extproc.xds.endpoints import Plain, Split, endpoints, splits
-from extproc.xds.world import World
+from extproc.xds.snapshot import ROUTES, build
+from extproc.xds.world import Options, World
 from tests.xds.given import a_model, a_world, an_experiment
 
 MODELS = (a_model("iris"), a_model("iris2"), a_model("both", 2, grpc=3), a_model("rpc", grpc=4))
@@ -93,3 +97,25 @@ def test_the_mirror_is_no_candidate() -> None:
     (split,) = splits(world)
     assert [m.name for m in split.candidates] == ["iris"]
     assert [(mirror.name, rate) for mirror, rate in split.mirrors] == [("both", split.experiment.mirrors[0].millionths)]
+
+
+def test_of_what_has_not_moved_nothing_is_asked_again() -> None:
+    asked: list[str] = []
+    trials = [an_experiment(f"e{i}", {"iris": 1, "iris2": 3}) for i in range(3)]
+    world = a_world(MODELS[:2], trials)
+    before, now = object(), object()
+    served = build(replace(world, moves={"e0": before, "e1": before, "e2": before}), Options())
+
+    def usable(backend: str, protocol: Protocol) -> bool:
+        asked.append(backend)
+        return world.usable(backend, protocol)
+
+    others = (trials[0], an_experiment("e1", {"iris": 2, "iris2": 1}), trials[2])
+    moves = {"e0": before, "e1": now, "e2": before}
+    after = build(replace(world, experiments=others, usable=usable, moves=moves), Options(), served)
+    assert len(asked) == 2 * len(PROTOCOLS), "both candidates of the one that has moved"
+    assert [after.running[name] is served.running[name] for name in ("e0", "e1", "e2")] == [True, False, True]
+    assert after.moves == moves
+    assert after.resources[ROUTES] is served.resources[ROUTES], "the routes are what they were"
+    again = build(replace(world, experiments=others), Options(), served)
+    assert (again.running, again.overrides) == (after.running, after.overrides)

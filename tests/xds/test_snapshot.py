@@ -20,7 +20,7 @@ from extproc.xds.encode import encode
 from extproc.xds.endpoint_routes import by_path
 from extproc.xds.endpoints import splits
 from extproc.xds.route_configurations import inference_routes, mirror_routes
-from extproc.xds.snapshot import CLUSTER, LISTENER, REMEMBERED, ROUTES, Snapshot, build, version_of
+from extproc.xds.snapshot import CLUSTER, LISTENER, REMEMBERED, ROUTES, RUNTIME, Snapshot, build, version_of
 from extproc.xds.world import Options, World
 from tests.control.changing import documents
 from tests.xds.given import a_model, a_world, an_experiment
@@ -96,6 +96,43 @@ def test_what_was_built_piece_by_piece_is_what_is_built_at_once(data: st.DataObj
     assert build(world, Options()) == built
 
 
+@settings(deadline=None)
+@given(st.data())
+def test_routes_that_were_served_are_served_again_as_long_as_numbers_make_up_for_all(data: st.DataObject) -> None:
+    state, before = State(), tuple[Document, ...]()
+    served: Snapshot | None = None
+    for _ in range(data.draw(st.integers(1, 6))):
+        offered = data.draw(documents(before))
+        state, before = admitted(state, readmit(state.admission, before, offered)), offered
+        state = healthy(state, data.draw(st.sampled_from([None, HealthView({"m0": True}), HealthView({"m1": True})])))
+        world, last = state.world(), served
+        served = build(world, Options(), last)
+        running = splits(world)
+        for split in running:
+            name = split.experiment.name
+            assert {**served.written[name].numbers, **served.overrides.get(name, {})} == split.numbers
+        fresh = build(world, Options())
+        if last is None or served.resources[ROUTES] != last.resources[ROUTES]:
+            assert served == fresh
+        written = tuple(served.written.values())
+        for routes in (inference_routes(world, written), mirror_routes(written)):
+            body = encode("envoy.config.route.v3.RouteConfiguration", routes)
+            assert served.resources[ROUTES][routes["name"]] == body
+        for url in (CLUSTER, LISTENER):
+            assert served.resources[url] == fresh.resources[url]
+        for url in served.resources:
+            assert served.version(url) == version_of(served.resources[url])
+
+
+def test_a_weight_touches_only_the_runtime_of_who_takes_one() -> None:
+    before = build(a_world(IRIS, [AB]), Options())
+    weighted = dataclasses.replace(AB, candidates=(Candidate("iris", 9), Candidate("iris2", 1)))
+    after = build(a_world(IRIS, [weighted]), Options(), before)
+    assert changed(before, after) == {"extproc"}
+    assert after.resources[ROUTES] is before.resources[ROUTES]
+    assert changed(before, build(a_world(IRIS, [AB]), Options(), after)) == set()
+
+
 def test_a_version_is_that_of_the_content() -> None:
     built = build(WORLDS["mirror"], Options())
     for url, resources in built.resources.items():
@@ -140,7 +177,7 @@ def test_a_weight_touches_only_the_routes() -> None:
 
 def test_what_is_in_it() -> None:
     built = build(a_world([*IRIS, a_model("g", grpc=5)], [AB]), Options())
-    assert set(built.resources) == {LISTENER, CLUSTER, ROUTES}
+    assert set(built.resources) == {LISTENER, CLUSTER, ROUTES, RUNTIME}
     assert list(built.resources[LISTENER]) == ["inference", "mirrors"]
     assert list(built.resources[ROUTES]) == ["inference", "mirrors"]
     assert list(built.resources[CLUSTER]) == ["extproc", "g/grpc", "iris", "iris2", "iris3", "mirrors"]
