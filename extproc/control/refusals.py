@@ -1,13 +1,14 @@
-"""Whose fault it is that Envoy refused a response. Pure.
+"""Whose fault it is that Envoy refused a response, or dies of one. Pure.
 
 Envoy refuses a whole response, but names the resource in most of its messages. Must stay true: whoever is found is set
 aside alone. Of HTTP filters Envoy mostly says what is wrong and not with which: then one after another is left out on
-trial, with all others in force, until Envoy accepts.
+trial, with all others in force, until Envoy accepts. So it is with what Envoy dies of (`blame`), of which it says
+nothing at all.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from extproc.control.in_force import Admission, Admitted, Key
@@ -27,20 +28,30 @@ _NO_PORT: Final = "cannot bind '"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A resource that Envoy refused, with Envoy's own message."""
+    """A resource that Envoy refused, with Envoy's own message; or crashed with, and then that is how it ended."""
 
     resource: Resource
     message: str
+    crash: bool = False
+
+    def __str__(self) -> str:
+        if self.crash:
+            return f"Envoy crashed ({self.message}) each time that it was given this: change it to have it tried again"
+        return f"Envoy refused it: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Envoy said `message` of several resources: `out` is left out now, `others` after it; `cleared` were before."""
+    """Envoy said `message` of several resources: `out` is left out now, `others` after it; `cleared` were before.
+
+    In the trial of a `crash` Envoy has said nothing, and what it accepts proves nothing until it has survived that.
+    """
 
     message: str
     out: Key
     others: tuple[Key, ...]
     cleared: tuple[Key, ...] = ()
+    crash: bool = False
 
     @property
     def concerned(self) -> tuple[Key, ...]:
@@ -85,11 +96,20 @@ def verdict(
     return _first(message, sorted(suspects, key=lambda key: (not _names(message, key[1]), key in running, key[1])))
 
 
-def _first(message: str, suspects: Sequence[Key]) -> Verdict:
+def crash_verdict(ended: str, suspects: Mapping[Key, Resource], trial: Trial | None) -> Verdict:
+    """Among the `suspects`, if there is no trial yet. Filters come first: they are what most can go wrong in."""
+    if trial is not None and trial.crash:
+        return _next(trial)
+    if not all(isinstance(resource, PassThrough) for resource in suspects.values()):
+        return Verdict(tuple(suspects))
+    return _first(ended, sorted(suspects, key=lambda key: (key[0] is not Kind.FILTER, key)), crash=True)
+
+
+def _first(message: str, suspects: Sequence[Key], *, crash: bool = False) -> Verdict:
     if len(suspects) < 2:
         return Verdict(tuple(suspects))
     out, *others = suspects
-    return Verdict((out,), trial=Trial(message, out, tuple(others)))
+    return Verdict((out,), trial=Trial(message, out, tuple(others), crash=crash))
 
 
 def _next(trial: Trial) -> Verdict:
@@ -97,7 +117,8 @@ def _next(trial: Trial) -> Verdict:
     if not trial.others:  # nor did anybody else alone
         return Verdict((*trial.cleared, trial.out))
     out, *others = trial.others
-    return Verdict((out,), (trial.out,), Trial(trial.message, out, tuple(others), (*trial.cleared, trial.out)))
+    then = replace(trial, out=out, others=tuple(others), cleared=(*trial.cleared, trial.out))
+    return Verdict((out,), (trial.out,), then)
 
 
 def _names(message: str, name: str) -> bool:

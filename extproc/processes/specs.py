@@ -30,16 +30,18 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class ControlSpec(Spec):
-    """What the control process is told: where Envoy finds the workers, and three sorts of open file descriptors.
+    """What the control process is told: where Envoy finds the workers, and four sorts of open file descriptors.
 
     `feed` is a listening Unix socket, to which the workers connect. `counters` are the workers', in their order.
-    `leaving` is a pipe that is at its end as soon as all of extproc is to end, while Envoy still drains.
+    `leaving` is a pipe that is at its end as soon as all of extproc is to end, while Envoy still drains. `notices` is
+    where the supervisor tells that Envoy has crashed (processes.notices).
     """
 
     workers: tuple[Address, ...]
     feed: int
     counters: tuple[int, ...]
     leaving: int
+    notices: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from extproc.core.resources import Endpoint
 from extproc.errors import ExtprocError
-from extproc.processes import pulse
+from extproc.processes import cgroup, notices, pulse
 from extproc.processes.child import Child
+from extproc.processes.notices import Notices
 from extproc.processes.pulse import Pulse
 from extproc.processes.runtime import NAME_MAX, PATH_MAX, runtime_directory
 from extproc.processes.specs import ControlSpec, Logs, WorkerSpec
@@ -45,6 +46,7 @@ class Supervisor:
         self._envoy: EnvoyProcess | None = None
         self._children: list[Child] = []
         self._pulses: list[Pulse] = []  # of the workers, in their order
+        self._notices: Notices
         self._stays = ExitStack()  # closed when we begin to leave
 
     async def run(self) -> None:
@@ -78,7 +80,13 @@ class Supervisor:
             admin = settings.envoy_admin_port or free_port(taken | {inference})
             demand_free(settings.inference_host, inference, "--inference-port")
             demand_free("127.0.0.1", admin, "--envoy-admin-port")
-            self._settings = settings = replace(settings, inference_port=inference, envoy_admin_port=admin)
+            limit = settings.envoy_heap_limit
+            self._settings = settings = replace(
+                settings,
+                inference_port=inference,
+                envoy_admin_port=admin,
+                envoy_heap_limit=cgroup.envoys_share() if limit is None else limit,
+            )
 
         directory = stack.enter_context(runtime_directory(settings.state_dir))
         # Here and not in the control process, so that a worker can always connect: it waits until there is one again.
@@ -91,14 +99,15 @@ class Supervisor:
         leaving, staying = os.pipe()
         stack.callback(os.close, leaving)
         stack.enter_context(self._stays).callback(os.close, staying)
+        ours, its = (stack.enter_context(end) for end in notices.pair())
+        self._notices = Notices(ours)
         listening = _addresses(settings, directory, taken)
         dialled = tuple(_dialled(address, settings.dialled_host) for address in listening)
         parent = os.getpid()
 
         def control() -> ControlSpec:
-            return ControlSpec(
-                "control", parent, self._settings, self._logs, dialled, feed.fileno(), tuple(counters), leaving
-            )
+            descriptors = feed.fileno(), tuple(counters), leaving, its.fileno()
+            return ControlSpec("control", parent, self._settings, self._logs, dialled, *descriptors)
 
         def worker(number: int) -> Callable[[], WorkerSpec]:
             name, path = f"worker-{number}", directory / "table.sock"
@@ -107,7 +116,7 @@ class Supervisor:
             )
 
         self._children = [
-            Child("extproc.app", control, (feed.fileno(), *counters, leaving), vital=True),
+            Child("extproc.app", control, (feed.fileno(), *counters, leaving, its.fileno()), vital=True),
             *(
                 Child("extproc.processes.worker", worker(number), (counters[number], beats[number]), vital=False)
                 for number in range(settings.workers)
@@ -132,7 +141,7 @@ class Supervisor:
                 find_envoy(settings.envoy), settings.state_dir, settings.envoy_admin_port, settings.envoy_concurrency
             )
             ready = f"ready: inference {inference} {where}"
-            self._envoy = EnvoyProcess(report.bootstrap, options, lambda: self._say(ready))
+            self._envoy = EnvoyProcess(report.bootstrap, options, lambda: self._say(ready), self._notices.ask)
             await self._envoy.run()
 
     async def _leave(self, running: Sequence[asyncio.Task[Any]], watching: Sequence[asyncio.Task[Any]]) -> None:

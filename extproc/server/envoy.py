@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,11 @@ BACK_OFF: Final = 0.5  # seconds before the attempt after a young death, doubled
 DRAIN: Final = 5.0  # seconds that clients get to go elsewhere, and then requests under way to end
 REMEMBERED: Final = 20  # lines of log that an error shows
 LINE_MAX: Final = 64 * 1024  # bytes of one line of log; what is longer is cut into several
+
+# How a process ends by a fault of its own. SIGKILL is none: a user, or the kernel that is out of memory.
+CRASHES: Final = frozenset(
+    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS}
+)
 
 # prctl(PR_SET_PDEATHSIG, SIGKILL) in the child itself, then exec: no code of ours runs between fork and exec in a
 # process that has threads. The parent may have died before prctl took effect, hence the comparison.
@@ -86,6 +91,9 @@ class EnvoyOptions:
 class EnvoyProcess:
     """One Envoy after another. `ready` is called when the first one serves, with its whole configuration.
 
+    `explained` is told how one has crashed (`CRASHES`), and returns whether the next one is given something else; then
+    that one is no attempt to start the same once more.
+
     Run it in the main thread: Envoy ends when the thread that started it does (prctl(2), PR_SET_PDEATHSIG). Cancelling
     `run` leaves Envoy to `stop`. `restarts` counts the Envoys after the first.
     """
@@ -93,6 +101,7 @@ class EnvoyProcess:
     bootstrap: Mapping[str, Any]
     options: EnvoyOptions
     ready: Callable[[], None]
+    explained: Callable[[str], Awaitable[bool]] | None = None
     restarts: int = 0
     _process: asyncio.subprocess.Process | None = None
     _log: asyncio.Task[None] | None = None
@@ -110,6 +119,8 @@ class EnvoyProcess:
                 if self._stopping:
                     return
                 young_deaths = young_deaths + 1 if time.monotonic() - born < YOUNG else 0
+                if -code in CRASHES and self.explained and await self.explained(signal.Signals(-code).name):
+                    young_deaths = 0
                 if young_deaths == ATTEMPTS:
                     said = "\n".join(self._last)
                     raise EnvoyFailed(f"Envoy does not start: it {_ended(code)}. Its last words:\n{said}")
@@ -146,6 +157,9 @@ class EnvoyProcess:
             *(self.options.binary, "--config-path", str(file)),
             # Two Envoys of one host disturb each other through shared memory.
             "--disable-hot-restart",
+            # Else it looks through all that it is sent for fields that it does not know: a quarter of its time for
+            # thousands of routes. What extproc sends was held against Envoy's types before, users' own resources too.
+            "--ignore-unknown-dynamic-fields",
             *("--log-format", "%l %n %v", "--log-level", "info"),
             # While extproc is away Envoy would warn of each request that it decides by itself.
             # And of a resource that it refuses it would print everything, private keys included; what is wrong with it

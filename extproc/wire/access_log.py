@@ -57,6 +57,11 @@ FLAGS: Final = {
     "downstream_remote_reset": "DR",
 }
 
+# In a Metadata: the tag of an entry of its map (https://protobuf.dev/programming-guides/encoding/#maps), and how that
+# of our namespace begins.
+_FILTER_METADATA: Final = 0x0A
+_OWN: Final = b"\n" + bytes([len(METADATA)]) + METADATA.encode() + b"\x12"
+
 # The HTTP status that stands for each status of gRPC, as Envoy's own gRPC to JSON transcoding has it.
 # https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 _HTTP_STATUS: Final = {
@@ -132,7 +137,7 @@ def _entries(logged: Iterable[pb.HTTPAccessLogEntry]) -> Iterator[Entry]:
             Entry,
             (
                 common.route_name,
-                _outcome(metadata) if metadata else "",
+                _outcome(_own(metadata)) if metadata else "",
                 begun.seconds + begun.nanos * 1e-9,
                 took.seconds + took.nanos * 1e-9,
                 waited if waited > 0 else -1.0,
@@ -143,6 +148,35 @@ def _entries(logged: Iterable[pb.HTTPAccessLogEntry]) -> Iterator[Entry]:
                 _trace(header) if header else "",
             ),
         )
+
+
+def _own(metadata: bytes) -> bytes:
+    """A Metadata with nothing in it but our own namespace, as that stands there; empty where it does not.
+
+    Envoy's gRPC log sends all that filters have found out about a request (1.40 has no setting for less), such as a
+    token's claims: they are not read, and above all not remembered.
+    """
+    at, end = 0, len(metadata)
+    if metadata.startswith(_OWN, 2) and metadata[1] == end - 2:  # the most frequent case, at a sixth of the price
+        return metadata
+    while at < end:
+        begun, field = at, metadata[at]
+        length, at = _varint(metadata, at + 1)
+        if field == _FILTER_METADATA and metadata.startswith(_OWN, at):
+            return metadata[begun : at + length]
+        at += length
+    return b""
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number and the place after it (https://protobuf.dev/programming-guides/encoding/#varints); total."""
+    number = shift = 0
+    for place in range(at, len(data)):
+        number |= (data[place] & 0x7F) << shift
+        if data[place] < 0x80:
+            return number, place + 1
+        shift += 7
+    return 0, len(data)
 
 
 @lru_cache(REMEMBERED)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from extproc.names import (
+    ISSUABLE,
     UNIT_ADDRESS_ATTRIBUTE,
     UNIT_ATTRIBUTE,
     UNIT_COOKIE_ATTRIBUTE,
@@ -17,6 +18,7 @@ from extproc.names import (
     UNIT_QUERY_ATTRIBUTE,
 )
 
+_ISSUABLE: Final = re.compile(ISSUABLE.encode())
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _WHOLE_MAX: Final = 2.0**53  # above, a double skips whole numbers
 
@@ -44,7 +46,8 @@ def unit_of(attributes: Mapping[str, Value]) -> bytes:
         elif name == UNIT_ADDRESS_ATTRIBUTE:
             found = value.string_value.rpartition(b":")[0]
         elif name == UNIT_ISSUED_ATTRIBUTE:
-            issued, found = value.string_value, b""
+            issued = value.string_value if _ISSUABLE.fullmatch(value.string_value) else b""
+            found = b""
         else:
             continue
         if found:

@@ -25,6 +25,9 @@ CEL: Final = {
     ),
 }
 
+SEVERAL_MODELS: Final = f"the header {names.MODEL_HEADER} names more than one model: send it once, with one name"
+NO_UPGRADE: Final = "no upgrade of the connection, such as WebSocket, is served here: send a plain HTTP request"
+
 _WORD: Final[dict[Protocol, str]] = {"http": "HTTP", "grpc": "gRPC"}
 _FIELD: Final[dict[Protocol, str]] = {"http": "endpoints", "grpc": "grpc_endpoints"}
 
@@ -32,6 +35,11 @@ _FIELD: Final[dict[Protocol, str]] = {"http": "endpoints", "grpc": "grpc_endpoin
 def unknown_in_header() -> Json:
     """404 for a `seldon-model` header that names no endpoint."""
     return _answer("unknown-model", {"prefix": "/"}, 404, _unknown(_HEADER))
+
+
+def several_in_header() -> Json:
+    """400 for more than one `seldon-model` header."""
+    return _answer("several-models", {"prefix": "/"}, 400, {"error": SEVERAL_MODELS})
 
 
 def unknown_in_path() -> Json:
@@ -51,7 +59,17 @@ def no_route() -> Json:
         "filter": {"response_flag_filter": {"flags": ["NR"]}},
         "body_format_override": body_format({**_unknown(SEGMENT), "code": 404}, CEL),
     }
-    return {"mappers": [mapper]}
+    return {"mappers": [{**upgrade(), "body_format_override": body_format({"error": NO_UPGRADE, "code": 403})}, mapper]}
+
+
+def upgrade() -> Json:
+    """The part of a mapper that takes requests for another protocol on the connection, which Envoy answers with 403."""
+    # https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/response_code_details
+    cel = typed(
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        expression="response.code_details == 'upgrade_failed'",
+    )
+    return {"filter": {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": cel}}}
 
 
 def nothing_here() -> Json:

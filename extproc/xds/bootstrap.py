@@ -10,10 +10,9 @@ from extproc import names
 from extproc.xds.clusters import PROMPT, discovery
 from extproc.xds.encode import Json, typed
 from extproc.xds.http import ads, load_assignment, socket_address, upstream
+from extproc.xds.memory import overload_manager
 from extproc.xds.world import Options
 
-# https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge asks for a limit; Envoy has none.
-DOWNSTREAM_CONNECTIONS: Final = 50_000
 CONNECT_TIMEOUT: Final = "0.5s"
 
 # It is the window in which extproc may send, and also how much of a stream Envoy keeps that extproc does not read: by
@@ -44,6 +43,17 @@ def bootstrap(options: Options) -> Json:
             "lds_config": ads(),
             "cds_config": ads(),
         },
+        # The weights that changed since the routes were sent. Envoy waits for them before it asks for anything else.
+        # The admin layer is what Envoy has by itself. It stands above ours: an operator has the last word.
+        "layered_runtime": {
+            "layers": [
+                {
+                    "name": names.RUNTIME_LAYER,
+                    "rtds_layer": {"name": names.RUNTIME_LAYER, "rtds_config": ads()},
+                },
+                {"name": "admin", "admin_layer": {}},
+            ]
+        },
         "static_resources": {"clusters": [xds(options)]},
     }
 
@@ -62,17 +72,7 @@ def common(options: Options) -> Json:
                 "typed_config": typed("envoy.extensions.bootstrap.internal_listener.v3.InternalListener"),
             }
         ],
-        "overload_manager": {
-            "resource_monitors": [
-                {
-                    "name": "envoy.resource_monitors.global_downstream_max_connections",
-                    "typed_config": typed(
-                        "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-                        max_active_downstream_connections=DOWNSTREAM_CONNECTIONS,
-                    ),
-                }
-            ]
-        },
+        "overload_manager": overload_manager(options.heap_limit),
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from extproc import names
-from extproc.xds import answers, json_bodies, openai_answers, v2_bodies
+from extproc.xds import answers, json_bodies, memory, openai_answers, v2_bodies
 from extproc.xds.access_logs import logged, passed
 from extproc.xds.encode import Json, typed
 from extproc.xds.http import filter_chain, socket_address
@@ -31,7 +31,8 @@ _STRIP_CLIENT_HEADERS: Final = {
 
 def listener(options: Options, route_specifier: Json, filters: Iterable[Json] = ()) -> Json:
     """The inference listener. `filters` are the users' own, which come before all others."""
-    own = list(filters)
+    # A body that there is no memory for is turned away as by a user's filter, before anybody is chosen.
+    own = [*filters, *memory.gate(options)]
     marked = bool(own) and options.outcomes
     return {
         "name": names.INFERENCE_LISTENER,

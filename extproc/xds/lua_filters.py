@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
+from extproc import names
 from extproc.xds.encode import Json, Packed, pack, typed
 
 Constants = Mapping[str, str | int]
@@ -33,10 +34,11 @@ def source(constants: Constants, *scripts: str) -> str:
 
 @cache
 def switched_on(*filters: str) -> dict[str, Packed]:
-    """The `typed_per_filter_config` of a route for which these are on.
+    """The `typed_per_filter_config` of a route for which these are on, and the one that bounds bodies, if there is one.
 
     A request has the filters of the route it was matched to first, whatever routes come later. Those decide what the
     filters do.
     """
     nothing_else = pack("envoy.extensions.filters.http.lua.v3.LuaPerRoute", {})
-    return dict.fromkeys(filters, pack("envoy.config.route.v3.FilterConfig", {"config": nothing_else}))
+    on = pack("envoy.config.route.v3.FilterConfig", {"config": nothing_else})
+    return dict.fromkeys((names.BODY_GATE, *filters), on)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from extproc import names
-from extproc.xds import json_bodies
+from extproc.xds import answers, json_bodies
 from extproc.xds.answers import CEL, SEGMENT, body_format
 from extproc.xds.encode import Json
 from extproc.xds.model_routes import overwrite
@@ -64,6 +64,11 @@ def unknown_in_header() -> Json:
     return _answer("unknown-model", {"prefix": "/v1/"}, 404, _unknown(_FROM_HEADER))
 
 
+def several_in_header() -> Json:
+    """400 for more than one `seldon-model` header."""
+    return _answer("several-models", {"prefix": "/v1/"}, 400, error(_sentence(answers.SEVERAL_MODELS), "model"))
+
+
 def unknown_in_path() -> Json:
     """404 for `/v1/models/<name>` of a name that is no endpoint's."""
     return _answer("unknown-model", {"safe_regex": {"regex": f"{MODELS}/[^/]+"}}, 404, _unknown(SEGMENT), CEL)
@@ -87,9 +92,18 @@ def models(endpoints: Iterable[str]) -> Json:
     return _json("models", {"path": MODELS}, {"object": "list", "data": [_described(name) for name in endpoints]})
 
 
-def model(endpoint: str) -> Json:
-    """One of the list."""
-    return _json("model", {"path": f"{MODELS}/{endpoint}"}, _described(endpoint))
+def model(endpoint: str) -> list[Json]:
+    """One of the list, and what is said to whom does not just read it."""
+    here = f"{MODELS}/{endpoint}"
+    reading = f"Nothing else is served under {MODELS}: read a model with GET {here}"
+    return [
+        _json("model", {"path": here}, _described(endpoint)),
+        {
+            **_answer("read-only", {"path": here}, 405, error(reading)),
+            "response_headers_to_add": [overwrite("allow", "GET, HEAD")],
+        },
+        _answer("not-found", {"path_separated_prefix": here}, 404, error(reading)),
+    ]
 
 
 def waiting(experiment: str, reasons: list[str], match: Json) -> Json:
@@ -101,8 +115,10 @@ def waiting(experiment: str, reasons: list[str], match: Json) -> Json:
 def failures() -> list[Json]:
     """Mappers of a connection manager's `local_reply_config`, for what goes wrong on the routes of this API."""
     here = {"header_filter": {"header": {"name": ":path", "string_match": {"prefix": "/v1/"}}}}
+    upgrade = {"and_filter": {"filters": [answers.upgrade()["filter"], here]}}
     no_route = {"response_flag_filter": {"flags": ["NR"]}}
     return [
+        {"filter": upgrade, "body_format_override": body_format(error(_sentence(answers.NO_UPGRADE)))},
         {
             "filter": {"and_filter": {"filters": [_status(413), json_bodies.on_routes()]}},
             "body_format_override": body_format(error(_LARGE)),
@@ -128,6 +144,10 @@ def error(text: str, param: str | None = None, code: str | None = None) -> Json:
 def _unknown(name: str) -> Json:
     text = f"The model '{name}' does not exist: no Model and no Experiment of this API has this name"
     return error(text, "model", "model_not_found")
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _status(code: int) -> Json:

@@ -41,7 +41,7 @@ def last(endpoints: Collection[str]) -> list[Json]:
 
 def described(endpoint: str) -> Encoded:
     """What `/v1/models/<endpoint>` leads to."""
-    return ending([openai_answers.model(endpoint)])
+    return ending(openai_answers.model(endpoint))
 
 
 def largest_answer(endpoints: Collection[str]) -> Json:

@@ -60,9 +60,12 @@ def inference_routes(world: World, running: Iterable[Split], maps: Maps = writte
     )
     path = tree(_PATH, "prefix_match_map", by_path, rest)
     body = tree(names.BODY_MODEL_HEADER, "exact_match_map", by_body, path)
-    unknown_here = [openai_answers.unknown_in_header()] if openai else []
-    unknown = when_present(names.MODEL_HEADER, ending([*unknown_here, answers.unknown_in_header()]), body)
-    header = tree(names.MODEL_HEADER, "exact_match_map", by_header, unknown)
+    # A route would look at each of several headers by itself; here they are one text, with commas (tried with 1.40).
+    several = [*([openai_answers.several_in_header()] if openai else []), answers.several_in_header()]
+    unknown = [*([openai_answers.unknown_in_header()] if openai else []), answers.unknown_in_header()]
+    named = when_present(names.MODEL_HEADER, ending(several), always(ending(unknown)), like=".*,.*")
+    unnamed = when_present(names.MODEL_HEADER, {"matcher": named}, body)
+    header = tree(names.MODEL_HEADER, "exact_match_map", by_header, unnamed)
     matcher = tree(names.LABEL_HEADER, "exact_match_map", labels, header)
     internal = (names.LABEL_HEADER, names.BODY_MODEL_HEADER, names.ROUTE_HEADER)
     return {

@@ -58,9 +58,12 @@ def asking(stickiness: Stickiness | None) -> Json:
 
 
 def issuing(stickiness: Stickiness | None, route: Json) -> list[Json]:
-    """A route of an experiment as it is, or, where Envoy issues the cookie, before it one for those that bring it.
+    """A route of an experiment as it is, or, where Envoy issues the cookie, before it those that don't.
 
-    The request's id is the new unit: Envoy makes it, and sends it to extproc as well.
+    The request's id is the new unit: Envoy makes it, and sends it to extproc as well. Where a client or a proxy has
+    made it, it may be anything: what is not fit for a cookie is none (nor is it for extproc, `wire.units`). Of what
+    Envoy makes in any case (`%UNIQUE_ID%`) nothing can be taken that both would see: a header that ends here is gone
+    when the answer comes.
     """
     if stickiness is None or stickiness.ttl is None:
         return [route]
@@ -68,11 +71,16 @@ def issuing(stickiness: Stickiness | None, route: Json) -> list[Json]:
     pattern = f"(.*; *)?{_literal(stickiness.key)}=[^;]+(;.*)?"
     present = {"name": "cookie", "string_match": {"safe_regex": {"regex": pattern}}}
     name = stickiness.key.replace("%", "%%")  # the rest is a format string
-    value = f"{name}=%REQ(x-request-id)%; Max-Age={stickiness.ttl // 1000}; Path=/; HttpOnly; SameSite=Lax"
+    value = f"{name}=%REQ({names.REQUEST_ID_HEADER})%; Max-Age={stickiness.ttl // 1000}; Path=/; HttpOnly; SameSite=Lax"
     cookie = {"header": {"key": "set-cookie", "value": value}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
+    unfit = {
+        "name": names.REQUEST_ID_HEADER,
+        "string_match": {"safe_regex": {"regex": names.ISSUABLE}},
+        "invert_match": True,
+    }
     match = route["match"]
     return [
-        {**route, "match": {**match, "headers": [*match.get("headers", []), present]}},
+        *({**route, "match": {**match, "headers": [*match.get("headers", []), no]}} for no in (present, unfit)),
         {**route, "response_headers_to_add": [*route.get("response_headers_to_add", []), cookie]},
     ]
 
@@ -80,10 +88,15 @@ def issuing(stickiness: Stickiness | None, route: Json) -> list[Json]:
 def by_hash(header: str, seed: str, ends: Sequence[tuple[int, Encoded]], otherwise: Json) -> Json:
     """A Matcher that shares out the million between `ends` (threshold, OnMatch), by the hash of a header.
 
-    `ends` are by falling threshold, the last of them 0; what lacks the header goes on with `otherwise`.
+    `ends` are by falling threshold, the last of them 0; what lacks the header, or has nothing in it, goes on with
+    `otherwise`.
     """
     matchers = [{"predicate": _hashed(header, seed, at, MILLION), "on_match": end} for at, end in ends]
-    return {"matcher_list": {"matchers": matchers}, "on_no_match": {"matcher": otherwise}}
+    hashed = {"matcher": {"matcher_list": {"matchers": matchers}}}
+    return {
+        "matcher_list": {"matchers": [{"predicate": _present(header), "on_match": hashed}]},
+        "on_no_match": {"matcher": otherwise},
+    }
 
 
 def by_slot(header: str, layer: Layer, outside: Encoded, otherwise: Json) -> Json:
@@ -101,17 +114,17 @@ def by_slot(header: str, layer: Layer, outside: Encoded, otherwise: Json) -> Jso
         return otherwise
     predicate = apart[0] if len(apart) == 1 else {"or_matcher": {"predicate": apart}}
     # Without the header there is no slot: `not_matcher` alone would take such requests too.
-    present = {
-        "single_predicate": {
-            "input": header_input(header),
-            "value_match": {"safe_regex": {"google_re2": {}, "regex": ".+"}},
-        }
-    }
-    both = {"and_matcher": {"predicate": [present, predicate]}}
+    both = {"and_matcher": {"predicate": [_present(header), predicate]}}
     return {
         "matcher_list": {"matchers": [{"predicate": both, "on_match": outside}]},
         "on_no_match": {"matcher": otherwise},
     }
+
+
+def _present(header: str) -> Json:
+    """True where there is a unit: the hash of an empty one would be a unit's too."""
+    some = {"safe_regex": {"google_re2": {}, "regex": ".+"}}
+    return {"single_predicate": {"input": header_input(header), "value_match": some}}
 
 
 def _hashed(header: str, seed: str, threshold: int, modulo: int) -> Json:

@@ -5,8 +5,9 @@ from itertools import chain, combinations
 
 import pytest
 
+from extproc.control.blame import refused
 from extproc.control.refusals import LISTENER
-from extproc.control.state import State, accepted, offered, refused
+from extproc.control.state import State, accepted, offered
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Kind, PassThrough
 

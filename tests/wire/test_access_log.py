@@ -5,13 +5,17 @@ from datetime import timedelta
 
 import betterproto2
 import pytest
+from envoy_data_plane.envoy.config.core.v3 import Metadata
 from envoy_data_plane.envoy.data.accesslog.v3 import AccessLogCommon, AccessLogType, ResponseFlags
 from envoy_data_plane.envoy.data.accesslog.v3 import HttpAccessLogEntry as OfficialEntry
 from envoy_data_plane.envoy.service.accesslog.v3 import StreamAccessLogsMessage as OfficialMessage
 from envoy_data_plane.envoy.service.accesslog.v3 import StreamAccessLogsMessageHttpAccessLogEntries as OfficialEntries
+from envoy_data_plane.google.protobuf import Struct, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extproc import names
+from extproc.wire import access_log
 from extproc.wire.access_log import FLAGS, Entry, NotAnAccessLog, read
 from extproc.wire.pb.extproc.slim import access_log_pb2 as pb
 from tests.fixtures.access_log import captured
@@ -129,3 +133,37 @@ def test_no_message_makes_reading_raise_anything_else(name: str, at: int, garbag
             assert "StreamAccessLogsMessage" in str(error)
         else:
             assert all(isinstance(entry, Entry) for entry in entries)
+
+
+def told(**namespaces: dict[str, str]) -> bytes:
+    """An entry whose request has this metadata, by namespace."""
+    structs = {
+        name: Struct(fields={key: Value(string_value=text) for key, text in fields.items()})
+        for name, fields in namespaces.items()
+    }
+    common = AccessLogCommon(
+        route_name=IRIS, metadata=Metadata(filter_metadata=structs), access_log_type=AccessLogType.DownstreamEnd
+    )
+    return logged(OfficialEntry(common_properties=common))
+
+
+def test_of_what_filters_found_out_nothing_is_remembered() -> None:
+    """Such as the claims of each subject, which would also be another text each time."""
+    access_log._outcome.cache_clear()
+    for subject in range(50):
+        for first in ({"envoy.filters.http.jwt_authn": {"sub": f"user-{subject}" * 30}}, {}):
+            namespaces = {**first, names.METADATA: {"outcome": "sticky"}, "later": {"sub": f"user-{subject}"}}
+            (entry,) = read(told(**namespaces))
+            assert entry.outcome == "sticky"
+    assert access_log._outcome.cache_info().misses == 1
+
+
+def test_no_claim_passes_for_ours() -> None:
+    ours = bytes(Metadata(filter_metadata={names.METADATA: Struct(fields={"outcome": Value(string_value="sticky")})}))
+    (entry,) = read(told(other={"sub": ours.decode("latin-1"), names.METADATA: "sticky"}))
+    assert entry.outcome == ""
+
+
+@given(st.binary(max_size=200))
+def test_any_metadata_is_read_to_its_end(metadata: bytes) -> None:
+    assert access_log._own(metadata) in (b"", metadata) or access_log._own(metadata) in metadata

@@ -33,6 +33,8 @@ def value(given: bytes | float) -> pb.Value:
         ({COOKIE: b"a=1", names.UNIT_ISSUED_ATTRIBUTE: b"new"}, b"new"),
         ({names.UNIT_ISSUED_ATTRIBUTE: b"new", COOKIE: b"uid=u7"}, b"u7"),
         ({COOKIE: b"uid=", names.UNIT_ISSUED_ATTRIBUTE: b"new"}, b"new"),
+        ({names.UNIT_ISSUED_ATTRIBUTE: b"new; Domain=example.com"}, b""),
+        ({names.UNIT_ISSUED_ATTRIBUTE: b"new\n"}, b""),
         ({QUERY: b"x=1&user=bob"}, b"bob"),
         ({names.UNIT_ADDRESS_ATTRIBUTE: b"10.0.0.1:4711"}, b"10.0.0.1"),
         ({names.UNIT_ADDRESS_ATTRIBUTE: b"[::1]:4711"}, b"[::1]"),

@@ -1,7 +1,10 @@
 """What Envoy answers by itself, to HTTP and to gRPC clients."""
 
+import http.client
+import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
@@ -51,7 +54,26 @@ def test_an_unknown_model_in_the_path(stage: Stage, path: str, name: str) -> Non
         assert answer.json == unknown(name)
 
 
-@pytest.mark.parametrize("name", ["iris", "", 'a"b\\c', "iris2 ", "IRIS2", "iris2,iris2", "%25", "x" * 8000])
+def test_several_models_in_the_header(stage: Stage) -> None:
+    connection = http.client.HTTPConnection(urlsplit(stage.url).netloc, timeout=10)
+    connection.putrequest("POST", "/v2/models/iris2/infer")
+    for name in ("iris2", "other"):
+        connection.putheader("seldon-model", name)
+    connection.endheaders()
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+    assert (answer.status, told["code"]) == (400, 400)
+    assert told["error"].endswith("names more than one model: send it once, with one name")
+
+
+def test_an_upgrade(stage: Stage) -> None:
+    answer = stage.infer("/v2/models/iris2/infer", {"connection": "upgrade", "upgrade": "websocket"})
+    assert (answer.status, answer.headers["content-type"]) == (403, "application/json")
+    assert "WebSocket" in answer.json["error"]
+
+
+@pytest.mark.parametrize("name", ["iris", "", 'a"b\\c', "iris2 ", "IRIS2", "%25", "x" * 8000])
 def test_an_unknown_model_in_the_header(stage: Stage, name: str) -> None:
     answer = stage.infer("/v2/models/iris2/infer", {"seldon-model": name})
     if name.strip() == "iris2":  # HTTP drops the blanks around a value

@@ -3,6 +3,7 @@
 import pytest
 from lupa.luajit21 import LuaRuntime
 
+from extproc import names
 from extproc.xds import json_bodies, v2_bodies
 from extproc.xds.encode import Json, plain
 from extproc.xds.lua_filters import source, switched_on
@@ -36,5 +37,5 @@ def test_a_route_switches_filters_on_and_configures_none() -> None:
             "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
             "config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"},
         }
-        for name in ("a", "b")
+        for name in (names.BODY_GATE, "a", "b")
     }

@@ -92,6 +92,31 @@ def test_what_is_not_listed_is_not_found(scene: Scene, unknown: str) -> None:
     error_of(answer)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("DELETE", "", 405), ("POST", "", 405), ("GET", "/", 404), ("DELETE", "/x", 404), ("HEAD", "", 200)],
+)
+def test_a_model_can_only_be_read(scene: Scene, method: str, path: str, status: int) -> None:
+    answer = fetch(f"{scene.stage.url}/v1/models/llama{path}", method=method)
+    assert answer.status == status
+    if status != 200:
+        assert error_of(answer)["message"].endswith("read a model with GET /v1/models/llama")
+    assert answer.headers.get("allow") == ("GET, HEAD" if status == 405 else None)
+
+
+def test_several_models_in_the_header(scene: Scene) -> None:
+    answer = scene.post(b"{}", seldon_model="llama,ab")
+    assert answer.status == 400
+    assert error_of(answer)["message"].endswith("names more than one model: send it once, with one name")
+
+
+@pytest.mark.parametrize("named", [{}, {"seldon_model": "llama"}])
+def test_an_upgrade_is_told_that_there_is_none(scene: Scene, named: dict[str, str]) -> None:
+    answer = scene.post(b"", connection="upgrade", upgrade="websocket", **named)
+    assert answer.status == 403
+    assert "WebSocket" in error_of(answer)["message"]
+
+
 def test_who_has_nobody_to_answer_says_so(scene: Scene) -> None:
     answer = scene.post(b'{"model": "dead.experiment"}')
     assert answer.status == 503

@@ -28,6 +28,9 @@ UNCHECKED = Readiness(disabled=True)
 USER = Stickiness(UnitSource.HEADER, "x-user")
 # Its name is literal in a regular expression, and in a format string.
 COOKIE = Stickiness(UnitSource.COOKIE, "u.id%START_TIME%", ttl=3_600_000)
+UNIT = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+ODD = ("mine; Domain=example.com", '"mine"', "a,b", "a b", "zo\xeb")
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 USERS = [f"user-{i}" for i in range(300)]
 SOURCES = {
     "header": USER,
@@ -107,6 +110,12 @@ def test_without_a_unit_it_may_have_to_leave_it_to_the_default(alone: Scene) -> 
     assert near([alone.serves("strict", user) for user in USERS].count("b"), len(USERS), 0.4)
 
 
+def test_an_empty_unit_is_none(alone: Scene) -> None:
+    drawn = Counter(alone.serves("plain", **{"x-user": ""}) for _ in range(300))
+    assert near(drawn["b"], 300, 0.4)
+    assert {alone.serves("strict", **{"x-user": ""}) for _ in range(30)} == {"a"}
+
+
 def test_it_knows_the_overrides(alone: Scene) -> None:
     assert [alone.serves("forced", user) for user in ("user-1", "qa 1", "user-2")] == ["b", "b", "a"]
 
@@ -138,12 +147,19 @@ def test_layers_do_not_overlap_there_either(alone: Scene) -> None:
 def test_a_cookie_is_issued_once(alone: Scene) -> None:
     answer = alone.answers("baked", cookie=f"a{COOKIE.key}=1; {COOKIE.key.replace('.', 'x')}=2; {COOKIE.key}=")
     issued, *rest = answer.headers["set-cookie"].split("; ")
-    assert issued == f"{COOKIE.key}={answer.headers.get('x-request-id') or issued.partition('=')[2]}"
-    assert len(issued) == len(f"{COOKIE.key}=") + 36
+    assert re.fullmatch(re.escape(f"{COOKIE.key}=") + UUID, issued), issued
     assert rest == ["Max-Age=3600", "Path=/", "HttpOnly", "SameSite=Lax"]
     for sent in (issued, f"a=1; {issued}", f"a=1;{issued}; b=2"):
         assert "set-cookie" not in alone.answers("baked", cookie=sent).headers
     assert {alone.serves("baked") for _ in range(60)} == {"a", "b"}
+
+
+def test_no_odd_characters_are_issued(alone: Scene) -> None:
+    for said in ODD:
+        assert "set-cookie" not in alone.answers("baked", **{"x-request-id": said}).headers
+    told = alone.answers("baked", **{"x-request-id": UNIT}).headers["set-cookie"]
+    assert told.startswith(f"{COOKIE.key}={UNIT}; Max-Age")
+    assert {alone.serves("baked", **{"x-request-id": ODD[0]}) for _ in range(60)} == {"a", "b"}
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +177,15 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, De
         yield stage, decider
 
 
+def test_it_decides_on_the_unit_that_is_issued(asking: tuple[Stage, Decider]) -> None:
+    stage, decider = asking
+    answer = stage.infer("/v2/models/issued/infer")
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    request = read(decider.requests[-1].SerializeToString())
+    assert f"{COOKIE.key}={request.unit.decode()}" == cookie
+    assert re.fullmatch(UUID, request.unit.decode())
+
+
 @pytest.mark.parametrize(
     ("name", "path", "headers", "unit"),
     [
@@ -169,12 +194,8 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, De
         ("cookie", "", {"cookie": f"a=1; {COOKIE.key}=7"}, b"7"),
         ("cookie", "", {}, b""),
         ("issued", "", {"cookie": f"{COOKIE.key}=7"}, b"7"),
-        (
-            "issued",
-            "",
-            {"x-request-id": "11111111-2222-4333-8444-555555555555"},
-            b"11111111-2222-4333-8444-555555555555",
-        ),
+        ("issued", "", {"x-request-id": UNIT}, UNIT.encode()),
+        *(("issued", "", {"x-request-id": odd}, b"") for odd in ODD),
         ("query", "?a=1&user=b%20b", {}, b"b b"),
         ("query", "", {}, b""),
         ("address", "", {}, b"127.0.0.1"),
