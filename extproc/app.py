@@ -7,9 +7,10 @@ open, and the workers decide, before Envoy starts. It may die at any time, and s
 import asyncio
 import logging
 import mmap
+import os
 import socket
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -19,7 +20,7 @@ from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Store
 from extproc.core.resources import Kind
 from extproc.core.table import Patch
-from extproc.processes import interpreter
+from extproc.processes import interpreter, notices
 from extproc.processes.entry import Say, run, until_stopped
 from extproc.processes.own_traces import own_traces
 from extproc.processes.specs import ControlSpec, Report
@@ -27,6 +28,7 @@ from extproc.server.admin import AdminServer, Part
 from extproc.server.ads import AdsService
 from extproc.server.changes import Changes
 from extproc.server.clusters_file import recall, remember
+from extproc.server.deaths import Deaths
 from extproc.server.ext_proc import ExtProc
 from extproc.server.grpc_ext_proc import GrpcExtProc
 from extproc.server.grpc_server import GrpcServer
@@ -47,7 +49,7 @@ from extproc.xds.bootstrap import bootstrap
 from extproc.xds.encode import Json
 from extproc.xds.judge import problems
 from extproc.xds.snapshot import build
-from extproc.xds.subscription import Accepted, Event, Refused
+from extproc.xds.subscription import Accepted, Event, Refused, Survived
 from extproc.xds.world import Options
 
 log: Final = logging.getLogger("extproc.app")  # as a process it is `__main__`
@@ -65,6 +67,7 @@ class App:
         settings = spec.settings
         self._say = say
         self._stale = asyncio.Event()
+        self._fresh = asyncio.Event()  # unless it is stale, or being built
         # For Envoys that are configured by hand: the configuration made here has the workers decide.
         own = memoryview(bytearray(SIZE))
         meter = Meter(own)
@@ -75,24 +78,19 @@ class App:
         self._published = Published()
         self._store = Store.open(settings.state_dir)
         self._held = asyncio.Queue[Mapping[str, bytes]]()
-        self._ads = AdsService(
-            self._heard,
-            self._held.put_nowait,
-            recall(settings.state_dir),
-            lambda present: self._plane.connected(present),  # noqa: PLW0108 - the plane is made below
-        )
-        outlets = Outlets(
-            publish=self._publish,
-            stale=self._stale.set,
-            now=_now,
-        )
+        outlets = Outlets(self._publish, self._aged, partial(datetime.now, UTC))
         # The API comes first: whenever it and a file both claim a name, the API had it before, or it would have been
         # refused.
         self._plane = Plane((API, FILES), problems, outlets)
-        self._changes = Changes(
-            Lifecycle(self._store, self._plane, _now, settings.retention), self._plane, self._feed.swapped
+        self._deaths = Deaths(self._plane.crashed, self._fresh.wait, ours=settings.embedded_envoy)
+        clusters = recall(settings.state_dir)
+        self._ads = AdsService(
+            self._heard, self._held.put_nowait, clusters, self._plane.connected, self._deaths, self._aged
         )
-        self._outcomes = OutcomeKeeper(self._store, self._plane, self._changes.lifecycle, _now)
+        self._changes = Changes(
+            Lifecycle(self._store, self._plane, outlets.now, settings.retention), self._plane, self._feed.swapped
+        )
+        self._outcomes = OutcomeKeeper(self._store, self._plane, self._changes.lifecycle, outlets.now)
         self._readiness = (
             ReadinessWatch(f"http://127.0.0.1:{settings.envoy_admin_port}", self._plane.saw)
             if settings.envoy_admin_port
@@ -111,11 +109,12 @@ class App:
             stack.push_async_callback(self._outcomes.stop)
             if self._traces:
                 stack.push_async_callback(asyncio.to_thread, self._traces.close)
-            source = FileSource(settings.resources)
-            stack.callback(source.close)
-            self._changes.lifecycle.resume()
-            self._plane.offer(FILES, source.read())
-            await self._readiness.first_look()
+            source = stack.enter_context(closing(FileSource(settings.resources)))
+            with self._plane.as_one():
+                self._changes.lifecycle.resume()
+                self._plane.offer(FILES, source.read())
+                self._changes.record_files()
+                await self._readiness.first_look()
 
             grpc_server = await GrpcServer.start(
                 settings.grpc_host, settings.grpc_port, [GrpcExtProc(self._exchange), self._ads, self._outcomes.service]
@@ -144,6 +143,7 @@ class App:
                 self._outcomes.run,
                 self._keep_clusters,
                 self._readiness.run,
+                lambda: notices.answer(socket.socket(fileno=self._spec.notices), self._deaths.judge),
             ]
             self._say(Report(grpc_port=grpc_server.port, admin_port=admin.port, bootstrap=self._bootstrap(grpc_server)))
             try:
@@ -156,6 +156,10 @@ class App:
         """All of extproc is about to end; Envoy drains, and this process serves until it has."""
         asyncio.get_running_loop().remove_reader(self._spec.leaving)
         self._plane.ready = False
+
+    def _aged(self) -> None:
+        self._stale.set()
+        self._fresh.clear()
 
     def _publish(self, patch: Patch) -> None:
         patch = self._meters.numbered(patch)
@@ -182,6 +186,8 @@ class App:
             workers=self._spec.workers,
             tracing=self._settings.tracing,
             outcomes=self._settings.outcomes,
+            heap_limit=(self._settings.envoy_heap_limit or 0) << 20,
+            envoy_threads=self._settings.envoy_concurrency or len(os.sched_getaffinity(0)),
         )
         while True:
             await self._stale.wait()
@@ -190,7 +196,7 @@ class App:
             await self._feed.swapped()
             world, effective = self._plane.blueprint()
             try:
-                snapshot = await asyncio.to_thread(build, world, options)
+                snapshot = await asyncio.to_thread(build, world, options, self._ads.served)
             except Exception:  # a bug of ours, and no reason to stop deciding
                 log.exception("the configuration can't be built; Envoy keeps its last one")
                 continue
@@ -198,6 +204,8 @@ class App:
             await self._feed.swapped()
             self._plane.built(snapshot, effective)
             self._ads.publish(snapshot)
+            if not self._stale.is_set():
+                self._fresh.set()
 
     async def _keep_clusters(self) -> None:
         """Keep what Envoy runs for the extproc that comes after this one."""
@@ -213,6 +221,8 @@ class App:
                 self._readiness.look_now()  # clusters may be new
             case Refused(snapshot, type_url, message):
                 self._plane.refused(snapshot, type_url, message)
+            case Survived(snapshot):
+                self._plane.survived(snapshot)
 
     def _bootstrap(self, grpc_server: GrpcServer) -> Json | None:
         """What the embedded Envoy is started with."""
@@ -224,6 +234,7 @@ class App:
                 envoy_admin_port=settings.envoy_admin_port,
                 grpc_host=settings.dialled_host,
                 grpc_port=grpc_server.port,
+                heap_limit=(settings.envoy_heap_limit or 0) << 20,
             )
         )
 
@@ -231,10 +242,6 @@ class App:
 def _page(settings: Settings) -> PageOptions:
     service = {"traces_service": settings.tracing.envoy_service} if settings.tracing else {}
     return PageOptions(settings.page, **service)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def control(spec: ControlSpec, say: Say) -> None:

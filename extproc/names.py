@@ -21,6 +21,9 @@ LABEL_HEADER: Final = "x-extproc-route"
 MIRROR_HEADER: Final = "x-extproc-mirror"
 BODY_MODEL_HEADER: Final = "x-extproc-model"  # the model that a JSON body names
 BODY_PROBLEM_HEADER: Final = "x-extproc-problem"  # why it names none
+REQUEST_ID_HEADER: Final = "x-request-id"
+# An id that may become a cookie's value: of what RFC 6265 (section 4.1.1) allows there, what ids are made of.
+ISSUABLE: Final = "[-0-9A-Za-z_.~+/=:]+"
 
 # Envoy's own names that both sides must agree on.
 EXT_PROC_FILTER: Final = "envoy.filters.http.ext_proc"
@@ -40,6 +43,7 @@ INFERENCE_LISTENER: Final = "inference"
 INFERENCE_ROUTES: Final = "inference"
 BODY_READER: Final = "extproc.body-reader"  # the filters for models that JSON bodies name
 BODY_WRITER: Final = "extproc.body-writer"
+BODY_GATE: Final = "extproc.body-gate"  # bounds what bodies are held, of either sort
 V2_GUARD: Final = "extproc.v2-guard"  # and for those that gRPC messages name
 V2_READER: Final = "extproc.v2-reader"
 V2_NAMER: Final = "extproc.v2-namer"
@@ -63,6 +67,8 @@ CLUSTER_BACKEND: Final = "cluster/"  # no name of a Model begins so
 EXPERIMENT_SUFFIX: Final = ".experiment"
 PIPELINE_SUFFIX: Final = ".pipeline"
 CLUSTER_SUFFIX: Final = ".cluster"  # in the token of a candidate that is a cluster of the user's own
+RUNTIME_LAYER: Final = "extproc"  # of Envoy's runtime, and the resource that fills it
+RUNTIME_PREFIX: Final = "extproc."  # of its keys
 METADATA: Final = "extproc"  # the namespace of our metadata, a route's and a request's
 FALLBACK: Final = "fallback"
 MIRROR: Final = "mirror"
@@ -100,7 +106,7 @@ def plain_route(endpoint: str, protocol: Protocol) -> str:
     return f"endpoint.{endpoint}" + ("/grpc" if protocol == "grpc" else "")
 
 
-@lru_cache(8192)  # each decision asks
+@lru_cache(65_536)  # each decision asks; of 10,000 experiments, one of two routes each
 def intercepted(route_name: str) -> tuple[str, Protocol]:
     """The experiment and protocol that an intercept route's name speaks of. Total: any text has a reading."""
     experiment, _, rest = route_name.partition("/")

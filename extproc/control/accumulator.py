@@ -6,6 +6,7 @@ Must stay true: each entry is counted exactly once or, when it belongs to no exp
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Final
 
 from extproc import names
@@ -40,11 +41,16 @@ class Outcomes:
         self._kept: dict[str, Kept] = {}
         self._routes: dict[str, Route] = {}
         self._series = 0
+        self._unsaved: dict[Term, str] = {}  # with the names of their experiments, those that wait longest first
 
     def in_force(self, number: int | None, spec: Experiment, shares: Shares, at: float) -> None:
         """From `at` (Unix time, in seconds) on, this spec is in force; see `Terms.in_force`."""
-        kept = self._kept.setdefault(spec.name, Kept())
+        kept = self._kept.get(spec.name)
+        if kept is None:
+            kept = self._kept[spec.name] = Kept(spec.name)
         kept.terms.in_force(number, spec, shares, at)
+        if kept.terms.terms[-1].changed:
+            self._unsaved[kept.terms.terms[-1]] = spec.name
         kept.untouched.clear()  # the default may be another
 
     def account(self, entries: Iterable[Entry]) -> None:
@@ -80,7 +86,9 @@ class Outcomes:
             tally.upstream.add(upstream)
         tally.received += received
         tally.sent += sent
-        term.changed = True
+        if not term.changed:
+            term.changed = True
+            self._unsaved[term] = route.kept.name
         answerer = route.answerer
         totals = answerer.totals
         totals.by_code[code] += 1
@@ -184,14 +192,26 @@ class Outcomes:
             return
         self._series -= sum(1 for answerer in kept.answerers.values() if answerer.series)
         self._routes = {name: route for name, route in self._routes.items() if route.kept is not kept}
+        self._unsaved = {term: name for term, name in self._unsaved.items() if name != experiment}
 
-    def changed(self) -> list[tuple[str, Term]]:
-        """The recorded terms in which something was counted since the last call, with their experiments' names."""
-        found = [(n, t) for n, k in self._kept.items() for t in k.terms.terms if t.changed and t.number is not None]
+    def changed(self, most: int | None = None) -> list[tuple[str, Term]]:
+        """The recorded terms in which something was counted since they were named last, with their experiments' names.
+
+        At most so many: those that have waited longest.
+        """
+        recorded = ((name, term) for term, name in self._unsaved.items() if term.number is not None)
+        found = list(islice(recorded, most))
         for _, term in found:
             term.changed = False
+            del self._unsaved[term]
         return found
+
+    def unsaved(self, terms: Iterable[tuple[str, Term]]) -> None:
+        """What `changed` has named could not be kept, and is to be named again."""
+        for name, term in terms:
+            term.changed = True
+            self._unsaved[term] = name
 
     def restore(self, experiment: str, terms: Iterable[Term]) -> None:
         """Take up what was kept on disk; before anything is counted for this experiment."""
-        self._kept[experiment] = Kept(Terms(list(terms)))
+        self._kept[experiment] = Kept(experiment, Terms(list(terms)))

@@ -6,10 +6,10 @@ other; who owned a name or a default first keeps it. Time, files and Envoy are n
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 
 from extproc.control.in_force import NOTHING, Admission, Admitted, Key, Report
 from extproc.core.apis import misfits
+from extproc.core.layered import Layered
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Experiment, Kind, Model, PassThrough
 from extproc.core.rules import named_at
@@ -63,7 +63,7 @@ def admit(previous: Admission, documents: Iterable[Document], judge: Judge = lam
 
     for conflict in (_cluster_conflicts, _claim_conflicts):
         reports += conflict(previous, admitted)
-    return Admission(MappingProxyType(admitted), tuple(reports))
+    return Admission(Layered(admitted), tuple(reports))
 
 
 def waits(admission: Admission) -> Iterator[Report]:

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from extproc import names
 from extproc.control.in_force import Admission
+from extproc.control.standing import Standing, standing
 from extproc.control.state import State
 from extproc.control.status import ExperimentStatus, reports_by_name, status
 from extproc.core.differences import differing
+from extproc.core.layered import Layered
 from extproc.core.resources import Kind
 from extproc.core.table import EMPTY, Entry, Key, Patch, Table
 
@@ -26,14 +28,24 @@ class Derived:
         self.statuses: dict[str, ExperimentStatus] = {}
         self._users: defaultdict[str, set[str]] = defaultdict(set)  # experiments by the backends they name
         self._served: defaultdict[str, set[str]] = defaultdict(set)  # models by the user's own cluster behind them
-        self._concerned: set[str] = set()
+        self.moves: Layered[str, object] = Layered({})  # for each experiment, which event has moved it last
+        self._concerned: set[str] = set()  # those whose status may be other
+        self._standings: dict[str, Standing] = {}  # of those that no event has concerned since but Envoy's own
 
     def follow(self, new: State) -> Patch:
         """Bring the Table to `new`; returns what is other in it. The statuses follow with `tell`."""
         old, self.state = self.state, new
-        concerned = self._concerned_by(old, new)
+        moved = self._moved_by(old, new)
+        for name in moved:
+            self._standings.pop(name, None)
+        if moved:
+            there, event = new.effective.experiment_names, object()
+            self.moves = self.moves.amended({name: event if name in there else None for name in moved})
+        concerned = moved | _noted(old, new)
         self._concerned |= concerned
         self._concerned |= _reported(old, new)
+        if _said_of_all(old) != _said_of_all(new):
+            self._concerned |= new.effective.experiment_names
         patch = self._patch(new, concerned)
         if patch.set or patch.removed:
             self.table = self.table.patched(patch)
@@ -45,7 +57,7 @@ class Derived:
         reports = reports_by_name(self.state) if self.state.reports else {}
         others: dict[str, ExperimentStatus | None] = {}
         for name in concerned:
-            now = status(self.state, name, reports.get(name, ()))
+            now = status(self.state, name, reports.get(name, ()), self._standing(name))
             if now != self.statuses.get(name):
                 others[name] = now
                 if now is None:
@@ -53,6 +65,16 @@ class Derived:
                 else:
                     self.statuses[name] = now
         return others
+
+    def _standing(self, name: str) -> Standing | None:
+        """Where an experiment stands; None for one that is not in force."""
+        now = self.state.effective
+        experiment = now.experiments_by_name.get(name)
+        if experiment is None:
+            return None
+        if name not in self._standings:
+            self._standings[name] = standing(now, self.state.health, experiment)
+        return self._standings[name]
 
     def _patch(self, new: State, concerned: Iterable[str]) -> Patch:
         then = self.table.entries
@@ -65,29 +87,25 @@ class Derived:
             gone += [key for key in keys if key in then and key not in entries]
         return Patch(others, tuple(gone))
 
-    def _concerned_by(self, old: State, new: State) -> set[str]:
-        """The experiments whose entries or statuses may be other."""
-        concerned: set[str] = set()
+    def _moved_by(self, old: State, new: State) -> set[str]:
+        """The experiments whose resources, or the readiness of these, may be other."""
+        moved: set[str] = set()
         models: set[str] = set()
         clusters: set[str] = set()
-        sets = {Kind.EXPERIMENT: concerned, Kind.MODEL: models, Kind.CLUSTER: clusters}  # of others nothing follows
+        sets = {Kind.EXPERIMENT: moved, Kind.MODEL: models, Kind.CLUSTER: clusters}  # of others nothing follows
         for kind, name in new.effective.other_than(old.effective):
             sets.get(kind, set()).add(name)
-        self._index(old, new, concerned, models)
-        if _said_of_all(old) != _said_of_all(new):
-            return concerned | new.effective.experiment_names
+        self._index(old, new, moved, models)
+        if (old.health is None) is not (new.health is None):
+            return moved | new.effective.experiment_names
         if old.health is not None and new.health is not None:
             clusters.update(differing(old.health.clusters, new.health.clusters))
         for cluster in clusters:
             models |= self._served.get(cluster, set()) | {cluster.removesuffix(names.model_cluster("", "grpc"))}
             models.add(names.cluster_backend(cluster))
         for model in models:
-            concerned |= self._users.get(model, set())
-        concerned.update(differing(old.revisions, new.revisions))
-        concerned.update(name for kind, name in differing(old.running, new.running) if kind is Kind.EXPERIMENT)
-        if old.decided is not new.decided:
-            concerned.update(route.partition("/")[0] for route in old.decided ^ new.decided)
-        return concerned
+            moved |= self._users.get(model, set())
+        return moved
 
     def _index(self, old: State, new: State, experiments: Iterable[str], models: Iterable[str]) -> None:
         for state, change in ((old, set[str].discard), (new, set[str].add)):
@@ -101,8 +119,17 @@ class Derived:
 
 
 def _said_of_all(state: State) -> tuple[object, ...]:
-    """What every experiment's status depends on."""
-    return (state.complaint, state.envoy, state.health is None)
+    """What every experiment's status depends on, and no decision."""
+    return (state.complaint, state.envoy)
+
+
+def _noted(old: State, new: State) -> set[str]:
+    """The experiments whose revision is another, or what Envoy runs of them."""
+    noted = set(differing(old.revisions, new.revisions))
+    noted.update(name for kind, name in differing(old.running, new.running) if kind is Kind.EXPERIMENT)
+    if old.decided is not new.decided:
+        noted.update(route.partition("/")[0] for route in old.decided ^ new.decided)
+    return noted
 
 
 def _backends(admission: Admission, experiment: str) -> tuple[str, ...]:

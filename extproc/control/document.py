@@ -6,7 +6,8 @@ from typing import Any
 from extproc.control.admission import Report
 from extproc.control.events import Event
 from extproc.control.outcomes import Role
-from extproc.control.status import CandidateStatus, ExperimentState, ExperimentStatus, MirrorStatus, ModelStatus
+from extproc.control.standing import CandidateStatus, MirrorStatus
+from extproc.control.status import ExperimentState, ExperimentStatus, ModelStatus
 from extproc.control.store import Revision
 from extproc.control.untouched import untouched
 from extproc.core.resources import Experiment

@@ -6,11 +6,10 @@ that a change of one resource costs as much with ten thousand experiments as wit
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final, TypeVar, cast
-from weakref import ref
 
 from extproc.core.differences import amended, differing
+from extproc.core.layered import Layered
 from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource, WhenUnavailable
 from extproc.errors import Problem
 
@@ -76,16 +75,13 @@ class _Kinds:
         return _Kinds(by_name, experiments, reluctant)
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True, slots=True)
 class Admission:
     """The resources in force and everything that was refused."""
 
     admitted: Mapping[Key, Admitted]
     reports: tuple[Report, ...] = ()
     _sorted: list[_Kinds] = field(default_factory=list, init=False, repr=False, compare=False)  # empty until asked for
-    _amended: "list[tuple[ref[Admission], Collection[Key]]]" = field(
-        default_factory=list, init=False, repr=False, compare=False
-    )  # what it was made of, if it was, and what is other since
 
     @property
     def experiments(self) -> Iterator[Experiment]:
@@ -119,14 +115,10 @@ class Admission:
         """The same with these resources instead, None for what is in force no more; `reports` where they are others."""
         after = Admission(amended(self.admitted, changes), self.reports if reports is None else reports)
         after._sorted.append(self._kinds.amended(changes))
-        after._amended.append((ref(self), changes.keys()))
         return after
 
     def other_than(self, before: "Admission") -> Collection[Key]:
-        """The keys under which not the same object is in force, or that only one of the two has; perhaps some more."""
-        for base, keys in self._amended:
-            if base() is before:
-                return keys
+        """The keys under which not the same object is in force, or that only one of the two has."""
         return differing(before.admitted, self.admitted)
 
     @property
@@ -136,7 +128,7 @@ class Admission:
         return self._sorted[0]
 
 
-NOTHING: Final = Admission(MappingProxyType({}))
+NOTHING: Final = Admission(Layered({}))
 
 
 def _reluctant(resource: Resource | None) -> Experiment | None:

@@ -5,47 +5,23 @@ and what was refused changed nothing. One change at a time. The store is the API
 one Document, whose origin is `api`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
 
+from extproc.control.drafts import API, Author, Draft, Unchanged, by_file
 from extproc.control.in_force import Admission
 from extproc.control.plane import Plane
 from extproc.control.store import Action, Change, Revision, Store
+from extproc.core.layered import Layered
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Experiment, Kind, WhenUnavailable
 from extproc.errors import Conflict, InvalidResource, Problem, StaleRevision, UnknownExperiment
 
-API: Final = "api"
+__all__ = ["API", "Author", "Draft", "Lifecycle", "Unchanged"]
+
 RETENTION: Final = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who changes something, and why; both may be empty."""
-
-    caller: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A change that was judged and may be recorded."""
-
-    name: str
-    action: Action
-    spec: Experiment
-    source: str
-    author: Author
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """What was asked for is so already."""
-
-    revision: Revision
 
 
 class Lifecycle:
@@ -66,13 +42,14 @@ class Lifecycle:
         self._retention = retention
         self._current: dict[str, Revision] = dict(store.current())
         # What is derived from it, kept in step: ten thousand experiments are not gone through for a change of one.
-        self._numbers = {name: revision.number for name, revision in self._current.items()}
+        self._numbers = Layered({name: revision.number for name, revision in self._current.items()})
+        self._stopped = {n: r for n, r in self._current.items() if r.action is Action.STOPPED}
         self._offers = {name: _offer(revision.spec) for name, revision in self._current.items() if _runs(revision)}
         self._observed: Admission | None = None  # whose changes by files are all recorded
 
     def resume(self) -> None:
         """Offer what ran when this process last ended."""
-        self._plane.offer(API, [self._document()], dict(self._numbers))
+        self._plane.offer(API, [self._document()], self._numbers)
 
     def start(self, experiment: Experiment, author: Author, expected: int | None = None) -> Draft | Unchanged:
         """Start an experiment, or update the one of that name; `expected` is the revision the caller has seen."""
@@ -113,26 +90,16 @@ class Lifecycle:
         admission = self._plane.state.admission
         if admission is self._observed:
             return []
-        held = {
-            name: admitted
-            for name in admission.experiment_names
-            if (admitted := admission.admitted[Kind.EXPERIMENT, name]).origin != API
-        }
-        drafts = []
-        for name, admitted in held.items():
-            spec, current = admitted.resource, self._current.get(name)
-            if not isinstance(spec, Experiment):
-                continue
-            if current is None or current.action is Action.STOPPED:
-                drafts.append(Draft(name, Action.STARTED, spec, admitted.origin, Author()))
-            elif (current.spec, current.source) != (spec, admitted.origin):
-                drafts.append(Draft(name, Action.UPDATED, spec, admitted.origin, Author()))
-        for name, current in self._current.items():
-            if name not in held and current.source != API and current.action is not Action.STOPPED:
-                drafts.append(Draft(name, Action.STOPPED, current.spec, current.source, Author()))
+        if self._observed is None:
+            names: Iterable[str] = admission.experiment_names | self._current.keys()
+        else:
+            names = [name for kind, name in admission.other_than(self._observed) if kind is Kind.EXPERIMENT]
+        held = admission.admitted
+        found = (by_file(name, held.get((Kind.EXPERIMENT, name)), self._current.get(name)) for name in sorted(names))
+        drafts = [draft for draft in found if draft]
         if not drafts:
             self._observed = admission
-        return sorted(drafts, key=lambda draft: draft.name)
+        return drafts
 
     def record(self, draft: Draft) -> Revision:
         """Write a change to disk. Raises StoreUnwritable, and then nothing has changed."""
@@ -148,15 +115,19 @@ class Lifecycle:
         """Put in force what is on disk."""
         for revision in revisions:
             self._current[revision.name] = revision
-            self._numbers[revision.name] = revision.number
+            if revision.action is Action.STOPPED:
+                self._stopped[revision.name] = revision
+            else:
+                self._stopped.pop(revision.name, None)
             if _runs(revision):
                 self._offers[revision.name] = _offer(revision.spec)
             else:
                 self._offers.pop(revision.name, None)
+        self._numbers = self._numbers.amended({revision.name: revision.number for revision in revisions})
         if any(revision.source == API for revision in revisions):
-            self._plane.offer(API, [self._document()], dict(self._numbers))
+            self._plane.offer(API, [self._document()], self._numbers)
         else:
-            self._plane.recorded(dict(self._numbers))
+            self._plane.recorded(self._numbers)
 
     def history(self, name: str) -> tuple[Revision, ...]:
         """Every revision of an experiment, oldest first; none for a name that is not known. May block."""
@@ -169,12 +140,12 @@ class Lifecycle:
     def stopped(self) -> Mapping[str, Revision]:
         """The stopped experiments that are still listed."""
         horizon = self._now() - self._retention
-        return {n: r for n, r in self._current.items() if r.action is Action.STOPPED and r.at > horizon}
+        return {name: revision for name, revision in self._stopped.items() if revision.at > horizon}
 
     def expired(self) -> list[str]:
         """The stopped experiments whose retention time is over."""
         listed = self.stopped()
-        return [n for n, r in self._current.items() if r.action is Action.STOPPED and n not in listed]
+        return [name for name in self._stopped if name not in listed]
 
     def forget(self, name: str) -> None:
         """Take a stopped experiment from the disk. Raises StoreUnwritable, and then nothing has changed. May block."""
@@ -182,7 +153,8 @@ class Lifecycle:
 
     def drop(self, name: str) -> None:
         """List no more what was forgotten."""
-        del self._current[name], self._numbers[name]
+        del self._current[name], self._stopped[name]
+        self._numbers = self._numbers.amended({name: None})
         self._plane.chronicle.forget(name)
 
     def _judged(self, experiment: Experiment, action: Action, author: Author) -> Draft:

@@ -7,7 +7,7 @@ outlives its revision.
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
@@ -35,31 +35,33 @@ FORGET: Final = "DELETE FROM outcome WHERE name = ?"
 
 UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError)
 
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One term of the experiment `name`, copied; `counts` is what JSON takes."""
+    """One term of the experiment `name`, as it was counted until then; `counts` is JSON."""
 
     name: str
     revision: int
     since: float
-    counts: Mapping[str, Any]
+    counts: str
 
     @classmethod
     def of(cls, name: str, term: Term) -> "Row":
         """The row of a term that is recorded."""
         assert term.number is not None  # noqa: S101 - `Outcomes.changed` names no other
-        counts = {
+        counts: dict[str, Any] = {
             "candidates": {name: tally.row() for name, tally in term.candidates.items()},
             "mirrors": {name: tally.row() for name, tally in term.mirrors.items()},
-            "strata": [{"shares": dict(s.shares), "assigned": s.assigned} for s in term.strata],
+            "strata": [{"shares": s.shares, "assigned": s.assigned} for s in term.strata],
             "untouched": {role.value: tally.row() for role, tally in term.untouched.items()},
         }
-        return cls(name, term.number, term.since, counts)
+        return cls(name, term.number, term.since, _encode(counts))
 
     def term(self) -> Term:
         """The term that this is the row of. Raises one of UNREADABLE if it is none's."""
-        counts = self.counts
+        counts = json.loads(self.counts)
         return Term(
             self.revision,
             None,
@@ -80,11 +82,10 @@ class OutcomeStore:
 
     def save(self, rows: Iterable[Row]) -> None:
         """Write rows in one transaction, and drop those of revisions that are too many. Raises StoreUnwritable."""
-        texts = [(row, json.dumps(row.counts, separators=(",", ":"))) for row in rows]
         with self._lock, self._database.writing() as connection:
-            for row, text in texts:
+            for row in rows:
                 key = (row.name, row.revision)
-                connection.execute(_SAVE, (*key, row.since, text, *key))
+                connection.execute(_SAVE, (*key, row.since, row.counts, *key))
                 connection.execute(_PRUNE, (row.name, row.name, TERMS))
 
     def load(self) -> dict[str, list[Term]]:
@@ -94,7 +95,7 @@ class OutcomeStore:
         terms: dict[str, list[Term]] = {}
         for name, revision, since, text in rows:
             try:
-                terms.setdefault(name, []).append(Row(name, revision, since, json.loads(text)).term())
+                terms.setdefault(name, []).append(Row(name, revision, since, text).term())
             except UNREADABLE as error:
                 log.warning("outcomes of revision %s of %s can't be read, and are left out: %r", revision, name, error)
         return terms

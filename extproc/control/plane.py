@@ -6,12 +6,14 @@ a new weight counts at once; and what is published, patch after patch, is what w
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from weakref import ref
 
+from extproc.control import blame
 from extproc.control import state as reducer
 from extproc.control.admission import Admission, Judge
 from extproc.control.derived import Derived
@@ -59,6 +61,7 @@ class Plane:
         self._reported: frozenset[str] = frozenset()
         self._derived = Derived()
         self._watchers: list[Callable[[], None]] = []
+        self._holding = False
 
     @property
     def table(self) -> Table:
@@ -73,6 +76,16 @@ class Plane:
     def watch(self, watcher: Callable[[], None]) -> None:
         """Call `watcher` after each event, when all that follows from it is done."""
         self._watchers.append(watcher)
+
+    @contextmanager
+    def as_one(self) -> Iterator[None]:
+        """What happens inside is one event to all who follow; of thousands of experiments each takes seconds."""
+        before, self._holding = self.state, True
+        try:
+            yield
+        finally:
+            self._holding = False
+            self._follow(before, quietly=False)
 
     def offer(self, source: str, documents: Iterable[Document], revisions: Mapping[str, int] | None = None) -> None:
         """One source offers something else; `revisions` holds the experiments' current ones, where they changed."""
@@ -99,7 +112,8 @@ class Plane:
 
     def blueprint(self) -> tuple[World, Admission]:
         """What Envoy's configuration is to be built from now."""
-        return self.state.world(), self.state.effective
+        moves = self._derived.moves if self._derived.state is self.state else None
+        return self.state.world(moves), self.state.effective
 
     def built(self, snapshot: Snapshot, effective: Admission) -> None:
         """This snapshot, built from `effective`, is about to be published."""
@@ -124,7 +138,24 @@ class Plane:
         """An Envoy refused what of this snapshot has this type."""
         effective = self._effective(snapshot)
         if effective is not None:
-            self._become(reducer.refused(self.state, effective, type_url, message))
+            self._become(blame.refused(self.state, effective, type_url, message))
+
+    def survived(self, snapshot: Snapshot) -> None:
+        """An Envoy has run this snapshot for a while."""
+        effective = self._effective(snapshot)
+        if effective is not None and effective.admitted is not self.state.survived:
+            self._become(blame.survived(self.state, effective))
+
+    def crashed(self, snapshot: Snapshot, types: Iterable[str], ended: str) -> bool:
+        """An Envoy crashed while it took these types of this snapshot, or soon after it had taken it, if it is none.
+
+        Returns whether it need not take that once more: somebody is set aside for it.
+        """
+        effective = self._effective(snapshot)
+        if effective is None:
+            return False
+        self._become(blame.crashed(self.state, effective, types, ended))
+        return blame.is_corrected(self.state, effective)
 
     def _all(self, instead: dict[str, tuple[Document, ...]] | None = None) -> list[Document]:
         offered = {**self._documents, **(instead or {})}
@@ -135,6 +166,12 @@ class Plane:
 
     def _become(self, new: State, *, quietly: bool = False) -> None:
         old, self.state = self.state, new
+        if not self._holding:
+            self._follow(old, quietly=quietly)
+
+    def _follow(self, old: State, *, quietly: bool) -> None:
+        """Derive what follows from the State, which was `old` when that was done last, and tell everybody."""
+        new = self.state
         patch = self._derived.follow(new)
         if patch.set or patch.removed:
             self._outlets.publish(patch)

@@ -1,8 +1,8 @@
 """What should run and what does, as one immutable value, and every event that changes it. Pure: no sockets, no time.
 
-The sources say what should run (`offered`), Envoy says what it took (`accepted`, `refused`) and which models answer
-(`health`). From a State follow the World that Envoy's configuration is built from and the Table of decisions. Must stay
-true: what Envoy refused is set aside alone, at its last accepted version, until its owner changes it.
+The sources say what should run (`offered`), Envoy says what it took (`accepted`, `blame.refused`) and which models
+answer (`health`). From a State follow the World that Envoy's configuration is built from and the Table of decisions.
+Must stay true: what Envoy refused is set aside alone, at its last accepted version, until its owner changes it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from functools import cached_property
 from extproc import names
 from extproc.control.admission import NOTHING, Admission, Admitted, Judge, Key, Report, admit
 from extproc.control.health import HealthView, has_hosts
-from extproc.control.refusals import Refusal, Trial, changed, verdict
+from extproc.control.refusals import Refusal, Trial
 from extproc.core.apis import misfits
 from extproc.core.compilation import compile_experiment, compile_table
 from extproc.core.offers import Document
@@ -42,7 +42,7 @@ class State:
     `started` names the experiments that run; one with the policy REJECT only starts when all its candidates are ready,
     and then runs on, whatever becomes of them. `revisions` holds the current one of each experiment, once it is on
     disk. `complaint` is a refusal that no resource explains (a port that is taken, say). While there is a `trial`, one
-    of the `refusals` is on it.
+    of the `refusals` is on it. `survived` is what Envoy ran for a while, `suspects` is what may have ended it once.
     """
 
     admission: Admission = NOTHING
@@ -55,23 +55,28 @@ class State:
     complaint: str = ""
     envoy: Link = Link.NEVER
     trial: Trial | None = None
+    survived: Mapping[Key, Admitted] = field(default_factory=dict)
+    suspects: Mapping[Key, Resource] = field(default_factory=dict)
 
     @cached_property
     def effective(self) -> Admission:
         """What Envoy shall run: the admitted resources, each refused one at the version that Envoy runs, if any."""
-        held: dict[Key, Admitted | None] = {}
-        for key, refusal in self.refusals.items():
-            running = self.running.get(key)
-            held[key] = running if running is not None and running.resource != refusal.resource else None
+        held = {key: self._last_good(key) for key in self.refusals}
         held |= {(Kind.EXPERIMENT, name): None for name in self.waiting}
         return self.admission.amended(held, self.reports) if held else self.admission
+
+    def _last_good(self, key: Key) -> Admitted | None:
+        """The version of a refused resource that Envoy runs or has run, if any."""
+        known = (self.running.get(key), self.survived.get(key))
+        return next((held for held in known if held and held.resource != self.refusals[key].resource), None)
 
     @cached_property
     def waiting(self) -> Mapping[str, tuple[str, ...]]:
         """The experiments that refuse to start (REJECT), each with its candidates that are not ready."""
+        reluctant = self.admission.reluctant
         return {
             name: missing
-            for name, experiment in self.admission.reluctant.items()
+            for name, experiment in (reluctant.items() if reluctant else ())
             if name not in self.started and (missing := self.missing(experiment))
         }
 
@@ -110,8 +115,8 @@ class State:
                 self.admission.admitted[key].origin,
                 "",
                 *key,
-                (Problem("", f"Envoy refused it: {refusal.message}"),),
-                kept=key in self.running,
+                (Problem("", str(refusal)),),
+                kept=self._last_good(key) is not None,
             )
             for key, refusal in self.refusals.items()
             if self.trial is None or key != self.trial.out
@@ -121,8 +126,8 @@ class State:
         """Whether a model or a cluster may be drawn: defined, served in this protocol, and not known to be down."""
         return usable(self.effective, self.health, backend, protocol)
 
-    def world(self) -> World:
-        """What Envoy's configuration is built from."""
+    def world(self, moves: Mapping[str, object] | None = None) -> World:
+        """What Envoy's configuration is built from; for `moves` see there."""
         now = self.effective
         return World(
             tuple(now.experiments),
@@ -131,6 +136,7 @@ class State:
             tuple(now.pass_through(Kind.ROUTES).values()),
             lambda backend, protocol: usable(now, self.health, backend, protocol),
             tuple(now.pass_through(Kind.FILTER).values()),
+            moves,
         )
 
     def table(self) -> Table:
@@ -200,7 +206,7 @@ def admitted(state: State, admission: Admission, revisions: Mapping[str, int] | 
     refusals = {
         key: refusal
         for key, refusal in state.refusals.items()
-        if _holds(admission, key, refusal.resource) and key != unsettled
+        if holds(admission, key, refusal.resource) and key != unsettled
     }
     revisions = state.revisions if revisions is None else revisions
     return _start(replace(state, admission=admission, refusals=refusals, revisions=revisions, trial=trial))
@@ -214,8 +220,8 @@ def healthy(state: State, health: HealthView | None) -> State:
 def accepted(state: State, effective: Admission, decided: frozenset[str]) -> State:
     """Envoy runs what `effective` was when its snapshot was built."""
     trial = state.trial
-    if trial and all(effective.admitted.get(k) == state.admission.admitted.get(k) for k in trial.concerned[1:]):
-        trial = None  # with all others in force: it was the one who is out
+    if trial and not trial.crash and vindicates(effective, state):
+        trial = None
     return replace(state, running=effective.admitted, decided=decided, complaint="", envoy=Link.RUNS, trial=trial)
 
 
@@ -229,27 +235,16 @@ def connected(state: State, is_connected: bool) -> State:
     return replace(state, envoy=Link.RUNS if state.envoy is Link.RUNS else Link.CONNECTED)
 
 
-def refused(state: State, effective: Admission, type_url: str, message: str) -> State:
-    """Envoy refused a response of `type_url`, made from `effective`: set aside what it must have been (`refusals`)."""
-    if state.trial is not None and _holds(effective, state.trial.out, state.refusals[state.trial.out].resource):
-        return state  # it speaks of what was before the trial: of several Envoys each says it
-    suspects = changed(state.running, effective, type_url)
-    found = verdict(type_url, message, suspects, state.running, state.trial)
-    if not found.refused:
-        return replace(state, complaint=message)
-    fresh = {
-        key: Refusal(suspects[key], message)
-        for key in found.refused
-        if key in suspects and _holds(state.admission, key, suspects[key])
-    }
-    refusals = {key: refusal for key, refusal in state.refusals.items() if key not in found.cleared}
-    trial = found.trial if found.trial and found.trial.out in fresh else None
-    return replace(state, refusals={**refusals, **fresh}, trial=trial)
-
-
-def _holds(admission: Admission, key: Key, resource: Resource) -> bool:
+def holds(admission: Admission, key: Key, resource: Resource) -> bool:
+    """Whether it is in force, in this version."""
     held = admission.admitted.get(key)
     return held is not None and held.resource == resource
+
+
+def vindicates(effective: Admission, state: State) -> bool:
+    """Whether `effective` has all in force that are on trial, but for the one who is out: then it was that one."""
+    others = state.trial.concerned[1:] if state.trial else ()
+    return all(effective.admitted.get(key) == state.admission.admitted.get(key) for key in others)
 
 
 def _start(state: State) -> State:

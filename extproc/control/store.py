@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from types import MappingProxyType
 from typing import Any, Final, Self
 
 from extproc.control import outcome_store
@@ -19,6 +18,8 @@ from extproc.control.complaints import corrupt
 from extproc.control.database import Database
 from extproc.control.outcome_store import OutcomeStore
 from extproc.control.revisions import Action, Change, Revision
+from extproc.core.differences import amended
+from extproc.core.layered import Layered
 from extproc.core.resources import Experiment
 from extproc.errors import InvalidResource
 from extproc.wire import manifests
@@ -65,7 +66,7 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(database, MappingProxyType(latest))
+        return cls(database, Layered(latest))
 
     def record(
         self,
@@ -99,7 +100,7 @@ class Store:
                     connection.execute(_COUNT, (revision.name, revision.number))
                     connection.execute(_INSERT, _row(revision))
                     revisions.append(revision)
-            self._latest = MappingProxyType({**self._latest, **{revision.name: revision for revision in revisions}})
+            self._latest = amended(self._latest, {revision.name: revision for revision in revisions})
         return tuple(revisions)
 
     def current(self) -> Mapping[str, Revision]:
@@ -126,7 +127,7 @@ class Store:
             with self._database.writing() as connection:
                 connection.execute(_FORGET, (name,))
                 connection.execute(outcome_store.FORGET, (name,))
-            self._latest = MappingProxyType({n: r for n, r in self._latest.items() if n != name})
+            self._latest = amended(self._latest, {name: None})
 
     def close(self) -> None:
         """Let go of the state directory; a second call does nothing."""

@@ -63,12 +63,12 @@ class Tally:
         )
 
     def row(self) -> dict[str, Any]:
-        """A copy, as JSON has it."""
+        """As JSON has it, to be written at once: it grows with the tally."""
         return {
             "requests": self.requests,
-            "byOutcome": dict(self.by_outcome),
-            "byCode": dict(self.by_code),
-            "flags": dict(self.flags),
+            "byOutcome": self.by_outcome,
+            "byCode": self.by_code,
+            "flags": self.flags,
             "duration": _durations_row(self.duration),
             "upstream": _durations_row(self.upstream),
             "received": self.received,
@@ -91,7 +91,7 @@ class Tally:
 
 
 def _durations_row(durations: Durations) -> dict[str, Any]:
-    return {"buckets": dict(durations.buckets), "total": durations.total}
+    return {"buckets": durations.buckets, "total": durations.total}
 
 
 def _read_durations(row: Mapping[str, Any]) -> Durations:

@@ -5,12 +5,14 @@ has serialised for it; the empty label changes nothing and leaves the request to
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from extproc import names
 from extproc.core.assignment import Hash
+from extproc.core.differences import amended
+from extproc.core.layered import Layered
 from extproc.core.units import Layer
 
 
@@ -124,19 +126,21 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The entry of each experiment and protocol."""
+    """The entry of each experiment and protocol; `find` gives that of a key, if there is one."""
 
     entries: Mapping[Key, Entry]
+    find: Callable[[Key], Entry | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        entries = self.entries
+        object.__setattr__(self, "find", entries.find if isinstance(entries, Layered) else entries.get)
 
     def patched(self, patch: Patch) -> "Table":
         """The table that `patch` makes of this one, which stays as it is. A key that is gone already may be removed.
 
-        Costs a copy of references, however many entries there are: 0.3 ms for 10,000 experiments.
+        Entries of experiments that are there already cost themselves, however many others there are.
         """
-        entries = {**self.entries, **patch.set}
-        for key in patch.removed:
-            entries.pop(key, None)
-        return Table(entries)
+        return Table(amended(self.entries, {**patch.set, **dict.fromkeys(patch.removed)}))
 
 
 EMPTY: Final = Table({})

@@ -4,15 +4,16 @@ import gc
 import sys
 from typing import Final
 
-ALLOCATED: Final = 100_000  # objects made, and not ended, between two looks for garbage that holds itself
-SWITCH: Final = 0.0005  # seconds
+ALLOCATED: Final = 10_000  # objects made, and not ended, between two looks for garbage among them; a millisecond
+LOOKS: Final = 500  # such looks before one at all that is not settled
+SWITCH: Final = 0.0001  # seconds
 
 
 def set_up() -> None:
     """For the process as a whole; to be called once, at its start."""
     # What is held is held for long, and in no cycles. By its defaults Python would look through all of it again and
     # again: for 10,000 experiments a fifth of the start, and half a second at a time later on.
-    gc.set_threshold(ALLOCATED, 50, 100)
+    gc.set_threshold(ALLOCATED, LOOKS, 100)
     # By default a thread keeps the others waiting for 5 ms each time that one of them wants to go on, and a change of
     # weights does several times while Envoy's configuration is built.
     sys.setswitchinterval(SWITCH)

@@ -76,6 +76,12 @@ class Changes:
             raise self.lifecycle.unknown(name)
         return revisions
 
+    def record_files(self) -> None:
+        """Make the files' changes revisions now, while nobody waits; may block. What fails is for `keep_record`."""
+        with suppress(StoreUnwritable):
+            if drafts := self.lifecycle.observe():
+                self.lifecycle.apply(*self.lifecycle.record_all(drafts))
+
     async def keep_record(self) -> None:
         """Make the files' changes revisions, and forget stopped experiments in time, until cancelled."""
         while True:

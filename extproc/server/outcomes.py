@@ -1,14 +1,15 @@
 """Outcomes as they run: told what is in force, fed by the access log, written to disk every few seconds.
 
 A restart loses nothing: Envoy keeps what ends meanwhile until somebody listens again, as far as its buffer reaches. A
-process that is killed loses what it has counted since the last time it wrote, at most SAVE seconds, and what Envoy
-sends in the half second until it notices. An Envoy that is killed takes along what it has not sent, a quarter of a
-second (`xds/access_logs.py` says why). A disk that is full costs nothing until the next restart.
+process that is killed loses what it has counted since the last time it wrote, at most SAVE seconds (as many times that
+as it takes, where more than ROWS experiments have requests all the time), and what Envoy sends in the half second until
+it notices. An Envoy that is killed takes along what it has not sent, a quarter of a second (`xds/access_logs.py` says
+why). A disk that is full costs nothing until the next restart.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -30,6 +31,8 @@ from extproc.server.access_log import AccessLogService
 log: Final = logging.getLogger(__name__)
 
 SAVE: Final = 5.0  # seconds between two writes
+ROWS: Final = 500  # experiments that are written each time: a hundredth of the time, or two, however many there are
+PART: Final = 50  # of them at once: a change of an experiment waits for the disk until they are written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +69,7 @@ class OutcomeKeeper:
         while True:
             await asyncio.sleep(SAVE)
             self._drop()
-            self._saving = asyncio.create_task(self._save())
+            self._saving = asyncio.create_task(self._save(ROWS))
             await asyncio.shield(self._saving)
 
     async def stop(self) -> None:
@@ -103,33 +106,35 @@ class OutcomeKeeper:
             *(name for name, _ in differing(before.table.entries, now.table.entries)),
         }
         at = self._now().timestamp()
-        for name in changed & now.experiments.keys():
+        for name in filter(now.experiments.__contains__, changed):
             entries = {protocol: table.entries.get((name, protocol)) for protocol in names.PROTOCOLS}
             shares = {protocol: _shares(entry) for protocol, entry in entries.items() if entry}
             self.outcomes.in_force(now.revisions.get(name), now.experiments[name], shares, at)
 
     def _drop(self) -> None:
         """Keep nothing of experiments that are gone, and listed no more."""
-        there = {spec.name for spec in self._plane.state.admission.experiments}
-        for name in self.outcomes.experiments - there:
+        for name in self.outcomes.experiments - self._plane.state.admission.experiment_names:
             if self._lifecycle.revision(name) is None:
                 self.outcomes.drop(name)
 
-    async def _save(self) -> None:
-        terms = self.outcomes.changed()
-        if not terms:
-            return
-        rows = [Row.of(name, term) for name, term in terms]  # copies: counting goes on while the disk works
+    async def _save(self, most: int | None = None) -> None:
+        terms = self.outcomes.changed(most)
+        for i in range(0, len(terms), PART):
+            if not await self._write(terms[i : i + PART]):
+                self.outcomes.unsaved(terms[i:])
+                return
+
+    async def _write(self, terms: Sequence[tuple[str, Term]]) -> bool:
+        rows = [Row.of(name, term) for name, term in terms]  # counting goes on while the disk works
         try:
             await asyncio.to_thread(self._store.save, rows)
         except StoreUnwritable as error:
-            for _, term in terms:
-                term.changed = True
             if not self._unwritable:
                 log.warning("outcomes are not kept on disk for now, they are counted on: %s", error)
             self._unwritable = True
         else:
             self._unwritable = False
+        return not self._unwritable
 
 
 def _shares(entry: Entry) -> dict[str, float]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from extproc.core.offers import Document, Offer
-from extproc.core.resources import Kind, PassThrough, Resource
+from extproc.core.resources import Experiment, Kind, Model, PassThrough, Resource
 from extproc.errors import Problem
-from extproc.wire import seldon, syntax
+from extproc.wire import plain, seldon, syntax
 from extproc.wire.canonical import write
 from extproc.wire.declared import experiment_of, model_of
 from extproc.wire.structure import unknown
@@ -132,12 +132,22 @@ def _typed(value: dict[str, Json], origin: str, where: str) -> Offer:
     resource: Resource | None
     match kind:
         case Kind.MODEL:
-            resource, problems = model_of(without(value, TYPE))
+            resource, problems = _model(value)
         case Kind.EXPERIMENT:
-            resource, problems = experiment_of(without(value, TYPE))
+            resource, problems = _experiment(value)
         case Kind.CLUSTER | Kind.ROUTES | Kind.FILTER:
             resource, problems = _pass_through(kind, value)
     return Offer(origin, where, kind, name, resource, problems)
+
+
+def _model(value: dict[str, Json]) -> tuple[Model | None, tuple[Problem, ...]]:
+    found = plain.model(value)
+    return (found, ()) if found is not None else model_of(without(value, TYPE))
+
+
+def _experiment(value: dict[str, Json]) -> tuple[Experiment | None, tuple[Problem, ...]]:
+    found = plain.experiment(value)
+    return (found, ()) if found is not None else experiment_of(without(value, TYPE))
 
 
 def _pass_through(kind: Kind, value: dict[str, Json]) -> tuple[PassThrough | None, tuple[Problem, ...]]:

@@ -7,7 +7,6 @@ import json
 from pathlib import PurePath
 from typing import Final
 
-from extproc.wire import yaml12
 from extproc.wire.values import Json, Unreadable, json_object
 
 _BOM: Final = "\ufeff"
@@ -32,6 +31,8 @@ def documents(text: str | bytes, origin: str) -> list[Json]:
             return [_json(text)]
         except Unreadable:
             pass  # YAML's own braces, or several documents
+    from extproc.wire import yaml12  # who writes JSON does not load a reader of YAML
+
     return yaml12.documents(text)
 
 

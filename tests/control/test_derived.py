@@ -6,18 +6,21 @@ from unittest.mock import patch as patched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extproc.control.blame import refused
 from extproc.control.derived import Derived
 from extproc.control.health import HealthView
 from extproc.control.in_force import Report
 from extproc.control.readmission import readmit
-from extproc.control.state import State, accepted, admitted, connected, healthy, refused
+from extproc.control.standing import Standing
+from extproc.control.state import State, accepted, admitted, connected, healthy
 from extproc.control.status import ExperimentStatus, status, statuses
 from extproc.core.offers import Document
 from extproc.core.resources import Candidate, Experiment, Kind, PassThrough, Resource
 from extproc.core.table import EMPTY
 from extproc.names import decided_route
 from extproc.wire.ext_proc import Published
-from extproc.xds.snapshot import CLUSTER, ROUTES
+from extproc.xds.endpoints import splits
+from extproc.xds.snapshot import CLUSTER, ROUTES, Snapshot, unmoved
 from tests.control.changing import CLUSTERS, EXPERIMENTS, MODELS, documents, objections
 from tests.control.test_admission import model, shop, valid
 
@@ -57,12 +60,19 @@ def _after(draw: st.DrawFn, state: State, before: tuple[Document, ...]) -> tuple
 @given(st.data())
 def test_whatever_happens_they_are_those_of_the_state(data: st.DataObject) -> None:
     followed, state, before, published = Derived(), State(), tuple[Document, ...](), Published()
+    served = Snapshot({}, frozenset(), moves=followed.moves)
     for _ in range(data.draw(st.integers(1, 15))):
         state, before = data.draw(_after(state, before))
         patch = followed.follow(state)
         published = published.patched(patch)
         assert followed.table == published.table == state.table()
         assert published == Published(state.table())
+        world = state.world(followed.moves)
+        running = splits(world, unmoved(world, served))
+        assert running == splits(state.world())
+        if data.draw(st.booleans()):  # Envoy too
+            by_name = {split.experiment.name: split for split in running}
+            served = Snapshot({}, frozenset(), running=by_name, moves=followed.moves)
         if data.draw(st.booleans()):  # the statuses may lag behind by some events
             others = followed.tell()
             assert followed.statuses == {one.name: one for one in statuses(state)}
@@ -91,9 +101,9 @@ def test_what_an_event_does_not_concern_is_left_alone() -> None:
     patch = followed.follow(state)
     assert {name for name, _ in patch.set} == {"e0"}
 
-    def look(of: State, name: str, about: tuple[Report, ...]) -> ExperimentStatus | None:
+    def look(of: State, name: str, about: tuple[Report, ...], known: Standing | None) -> ExperimentStatus | None:
         looked_at.append(name)
-        return status(of, name, about)
+        return status(of, name, about, known)
 
     with patched("extproc.control.derived.status", look):
         assert followed.tell().keys() == {"e0"}

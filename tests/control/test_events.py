@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from extproc.control.events import KEPT, Chronicle, changes
-from extproc.control.status import CandidateStatus, ExperimentState, ExperimentStatus, MirrorStatus
+from extproc.control.standing import CandidateStatus, MirrorStatus
+from extproc.control.status import ExperimentState, ExperimentStatus
 from extproc.core.resources import Candidate, Experiment, Mirror
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -10,11 +10,13 @@ import pytest
 from extproc.control.lifecycle import API, Author, Draft, Lifecycle, Unchanged
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Action, Store
+from extproc.core.layered import Layered
 from extproc.core.matches import Match
 from extproc.core.resources import Candidate, Experiment, Kind, WhenUnavailable
 from extproc.errors import Conflict, InvalidResource, StaleRevision, UnknownExperiment
 from tests.control.changing import UNTAKEN, objections
 from tests.control.test_admission import model, valid
+from tests.harness.unwalked import unwalked
 
 FILES = "files"
 NOBODY = Author()
@@ -203,3 +205,47 @@ def test_what_envoy_would_not_take_is_invalid_and_no_conflict(stage: Stage) -> N
         stage.lifecycle.start(replace(trial(), match=Match.of({"prefix": UNTAKEN})), NOBODY)
     assert [problem.path for problem in raised.value.problems] == ["match.prefix"]
     assert stage.running() == set()
+
+
+def test_a_change_of_a_weight_goes_through_nothing_else(stage: Stage) -> None:
+    others = [trial(f"e{i}", f"m{i}") for i in range(300)]
+    models = [model(f"m{i}") for i in range(300)]
+    stage.plane.offer(FILES, [valid("models.json", model("iris"), model("iris2"), *models, *others)])
+    stage.start(trial())
+    stage.lifecycle.apply(*stage.lifecycle.record_all(stage.lifecycle.observe()))
+    assert stage.lifecycle.observe() == []
+    before, table = stage.plane.state, stage.plane.table.entries
+    with unwalked():
+        stage.start(trial(weight=5))
+        assert stage.lifecycle.observe() == []
+        assert stage.lifecycle.expired() == []
+    after = stage.plane.state
+    assert isinstance(table, Layered)
+    now = stage.plane.table.entries
+    assert isinstance(now, Layered)
+    assert set(now.other_than(table) or ()) == {("ab", "http"), ("ab", "grpc")}
+    assert now.below is table.below, "the entries of all others are shared"
+    assert after.revisions["ab"] == before.revisions["ab"] + 1
+    assert after.effective.experiments_by_name["e7"] is before.effective.experiments_by_name["e7"]
+
+
+def test_each_change_of_a_file_is_seen_once_whatever_was_recorded_before(stage: Stage) -> None:
+    def offered(*experiments: Experiment) -> list[tuple[str, Action]]:
+        stage.plane.offer(FILES, [valid("models.json", model("iris"), model("iris2"), *experiments)])
+        return [(draft.name, draft.action) for draft in stage.lifecycle.observe()]
+
+    def recorded() -> None:
+        stage.lifecycle.apply(*stage.lifecycle.record_all(stage.lifecycle.observe()))
+        assert stage.lifecycle.observe() == []
+
+    one, two = trial("one", "wine"), trial("two", "beer")
+    assert offered(one) == [("one", Action.STARTED)]
+    assert offered(one, two) == [("one", Action.STARTED), ("two", Action.STARTED)], "the first was not recorded yet"
+    recorded()
+    stage.start(trial())
+    assert stage.lifecycle.observe() == [], "the API records its own"
+    assert offered(replace(one, mirrors=()), trial("two", "beer", weight=3)) == [("two", Action.UPDATED)]
+    recorded()
+    assert offered(one) == [("two", Action.STOPPED)]
+    recorded()
+    assert offered(one, two) == [("two", Action.STARTED)]

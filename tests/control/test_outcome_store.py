@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,11 +52,17 @@ def test_a_term_is_read_back_from_its_row(store: Store) -> None:
 
 
 def test_a_row_from_before_anything_was_left_untouched_is_read_and_counted_on() -> None:
-    counts: dict[str, Any] = {"candidates": {}, "mirrors": {}, "strata": []}
-    term = Row("ab", 1, 1000.0, counts).term()
+    term = Row("ab", 1, 1000.0, '{"candidates": {}, "mirrors": {}, "strata": []}').term()
     assert term.untouched == {}
     term.of(AB)
     assert list(term.untouched) == [Role.HOLDOUT]
+
+
+def test_a_row_stays_as_it_was_while_counting_goes_on(store: Store) -> None:
+    term = counted(record(store), 7)
+    row = Row.of("ab", term)
+    term.candidates["a"].requests += 1
+    assert row.term().candidates["a"].requests == 7
 
 
 def test_what_is_written_later_replaces_it(store: Store) -> None:

@@ -9,6 +9,7 @@ from extproc.control.health import HealthView
 from extproc.control.plane import Outlets, Plane
 from extproc.control.status import ExperimentState
 from extproc.core.resources import Candidate, Experiment
+from extproc.core.table import Patch
 from extproc.xds.snapshot import Snapshot
 from tests.control.test_admission import model, valid
 from tests.control.test_state import ALL
@@ -84,3 +85,29 @@ def test_of_many_events_at_once_their_number_is_one_line(plane: Plane, caplog: p
     plane.saw(HealthView({"iris": True}))
     assert logged(caplog) == [("WARNING", "301 experiments at once: candidate_down 301, degraded 301")]
     assert plane.chronicle.of("e7")[-1].event == "degraded"
+
+
+def test_what_happens_as_one_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    published, stale, told = list[Patch](), list[None](), list[int]()
+    outlets = Outlets(published.append, lambda: stale.append(None), lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    made = Plane(("files",), lambda _: (), outlets)
+    made.watch(lambda: told.append(len(made.statuses)))
+    caplog.set_level(logging.INFO, "extproc")
+    with made.as_one():
+        made.offer("files", [valid("a.json", model("iris"), model("iris2"), OTHER)])
+        made.offer("files", [valid("a.json", model("iris"), model("iris2"), AB)])
+        made.recorded({"iris-ab": 7})
+        made.saw(HealthView({"iris": True}))
+        assert not (published or stale or told or made.statuses or caplog.records)
+    (patch,) = published
+    assert {name for name, _ in patch.set} == {"iris-ab"}
+    assert made.table == made.state.table()
+    assert {decision.revision for entry in made.table.entries.values() for decision in entry.afresh} == {7}
+    assert told == [1]
+    assert len(stale) == 1
+    assert [event for _, event in logged(caplog)] == [
+        "created: iris 1, iris2 1",
+        "pending: waiting for Envoy to connect (Envoy finds iris2 not ready)",
+    ]
+    made.saw(HealthView({"iris": True, "iris2": True}))
+    assert len(told) == 2

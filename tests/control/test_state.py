@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from extproc.control.blame import refused
 from extproc.control.health import HealthView
-from extproc.control.state import State, accepted, connected, healthy, offered, refused
+from extproc.control.state import State, accepted, connected, healthy, offered
 from extproc.control.status import ExperimentState, ExperimentStatus, model_statuses, statuses
 from extproc.core.decide import decide
 from extproc.core.matches import Match

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,19 @@ class Embedded:
     """An EnvoyProcess in front of one stub model server, running as a task."""
 
     def __init__(
-        self, stub: ModelServer, directory: Path, binary: str = "", more: dict[str, Any] | None = None
+        self,
+        stub: ModelServer,
+        directory: Path,
+        binary: str = "",
+        more: dict[str, Any] | None = None,
+        explained: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
         self.port, self.admin_port = free_port(), free_port()
         address = {"socket_address": {"address": "127.0.0.1", "port_value": self.admin_port}}
         self.bootstrap: dict[str, Any] = {**proxy_to(self.port, stub), "admin": {"address": address}, **(more or {})}
         self.times_ready = 0
         options = EnvoyOptions(binary or find_envoy(), directory / "state", self.admin_port, concurrency=1)
-        self.process = EnvoyProcess(self.bootstrap, options, self._note)
+        self.process = EnvoyProcess(self.bootstrap, options, self._note, explained)
         self.task = asyncio.create_task(self.process.run())
 
     def _note(self) -> None:

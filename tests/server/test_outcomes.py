@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -18,6 +19,7 @@ from extproc.errors import StoreUnwritable
 from extproc.server.outcomes import OutcomeKeeper
 from extproc.wire.access_log import Entry
 from tests.control.test_admission import experiment, model, valid
+from tests.harness.unwalked import unwalked
 
 FILES = "files"
 AB = Experiment("ab", (Candidate("iris", 1), Candidate("iris2", 3)), mirror=Mirror("iris3", 1_000_000))
@@ -106,6 +108,18 @@ async def test_a_process_that_is_killed_loses_what_it_has_not_written(stage: Sta
     assert not stage.keeper.outcomes.totals(), "counters begin anew"
 
 
+def test_a_change_of_a_weight_goes_through_nothing_else(stage: Stage) -> None:
+    others = [replace(AB, name=f"e{i}", default=f"m{i}", candidates=(Candidate(f"m{i}", 1),)) for i in range(50)]
+    stage.offer(*others)
+    stage.change(AB)
+    stage.record_files()
+    stage.later()
+    in_force = stage.keeper.outcomes.in_force
+    with unwalked(), patch.object(stage.keeper.outcomes, "in_force", side_effect=in_force) as told:
+        stage.change(OTHER)
+    assert [call.args[1].name for call in told.call_args_list] == ["ab"]
+
+
 async def test_requests_from_before_a_restart_belong_to_the_revision_of_then(stage: Stage) -> None:
     """Envoy keeps its entries while nobody listens; here of a revision without any until then."""
     stage.change(AB)
@@ -183,6 +197,42 @@ async def test_a_full_disk_is_said_once_and_costs_nothing_while_it_lasts(
     await stage.keeper.stop()
     (term,) = stage.store.outcomes.load()["ab"]
     assert term.candidates["iris"].requests == 3
+
+
+async def test_of_many_experiments_those_that_wait_longest_are_written_first(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extproc.server.outcomes.PART", 2)
+    written: list[list[str]] = []
+    save = stage.keeper._store.save
+
+    def noted(rows: list[Row]) -> None:
+        written.append([row.name for row in rows])
+        save(rows)
+
+    monkeypatch.setattr(stage.keeper._store, "save", noted)
+    for name in "abcde":
+        stage.change(replace(AB, name=name, default=f"m{name}", candidates=(Candidate(f"m{name}", 1),)))
+        stage.later()
+    stage.keeper.outcomes.changed()
+    for name in "abcdea":
+        stage.answers(f"{name}/m{name}")
+    await stage.keeper._save(3)
+    assert written == [["a", "b"], ["c"]]
+    stage.answers("a/ma")
+    await stage.keeper.stop()
+    assert written[2:] == [["d", "e"], ["a"]]
+    kept = stage.store.outcomes.load()
+    assert {name: terms[-1].candidates[f"m{name}"].requests for name, terms in kept.items()} == {
+        "a": 3, "b": 1, "c": 1, "d": 1, "e": 1,
+    }  # fmt: skip
+
+
+async def test_what_is_gone_is_not_written(stage: Stage) -> None:
+    stage.change(AB)
+    stage.answers("ab/iris")
+    stage.keeper.outcomes.drop("ab")
+    assert stage.keeper.outcomes.changed() == []
 
 
 async def test_ending_waits_for_a_write_that_is_under_way(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,17 +4,20 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
+from extproc.core.layered import Layered
 from extproc.core.table import EMPTY, Decision, Entry, Key, Outcome, Patch
 from extproc.server import table_feed
 from extproc.server.table_feed import TableFeed
 from extproc.server.table_subscriber import TableSubscriber
 from extproc.wire.ext_proc import Published
 from extproc.wire.table_messages import HELLO, SET_MAX
+from tests.harness.unwalked import unwalked
 from tests.harness.waiting import eventually_async
 
 
@@ -165,3 +168,19 @@ async def test_a_worker_that_hangs_is_waited_for_once(
     assert await feed.swapped()
     assert swapped[-1].table.entries == entries(1, "b")
     hung.close()
+
+
+async def test_a_change_of_one_among_many_costs_neither_end_the_others(stage: Stage) -> None:
+    feed = await stage.feed(Patch(entries(1000)))
+    swapped = stage.worker()
+    await eventually_async(lambda: len(swapped), within=5, saying="it has a table", until=(1).__eq__)
+    with unwalked():
+        feed.publish(Patch({("e7", "http"): replace(entry("e7"), cumulative=(2,))}))
+        assert await feed.swapped(at_least=1)
+    before, after = swapped
+    assert after.table.entries["e7", "http"].cumulative == (2,)
+    assert before.table.entries["e7", "http"].cumulative == (1,), "streams go on with the table they began with"
+    assert after.replies is before.replies
+    assert isinstance(before.table.entries, Layered)
+    assert isinstance(after.table.entries, Layered)
+    assert after.table.entries.below is before.table.entries.below
