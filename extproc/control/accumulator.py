@@ -199,11 +199,15 @@ class Outcomes:
 
         At most so many: those that have waited longest.
         """
-        recorded = ((name, term) for term, name in self._unsaved.items() if term.number is not None)
+        unsaved = self._unsaved
+        # What was changed again before it was recorded will never be.
+        for term in [t for t, n in unsaved.items() if t.number is None and t is not self._kept[n].terms.terms[-1]]:
+            del unsaved[term]
+        recorded = ((name, term) for term, name in unsaved.items() if term.number is not None)
         found = list(islice(recorded, most))
         for _, term in found:
             term.changed = False
-            del self._unsaved[term]
+            del unsaved[term]
         return found
 
     def unsaved(self, terms: Iterable[tuple[str, Term]]) -> None:

@@ -29,8 +29,6 @@ _KNOWN_SIZE: Final = 256
 
 Chances = tuple[tuple[int, ...], tuple[tuple[Decision, Pieces], ...]]  # cumulative weights, and what they are of
 
-_NO_HEADERS: Final[Mapping[str, str]] = {}
-
 
 class AtOnce:
     """The calls of one connection, which has a ledger of its own; `known` is shared by all of `service`."""
@@ -67,43 +65,41 @@ class Known:
     """What messages may be answered with, by the table that is followed.
 
     Of messages that say no more than an experiment's name, all have the same chances: one list, so that a change of the
-    experiment is a change of one list, however many messages are known.
+    experiment is a change of one list, however many messages are known. It is empty until it is asked for: the change
+    may be of thousands, and requests wait meanwhile.
     """
 
     def __init__(self) -> None:
         self.published = Published()
         self.chances: Final[dict[bytes, list[Any]]] = {}  # each is a Chances, or empty
-        self._of: Final[dict[Key, tuple[str, list[Any]]]] = {}  # the same, each with one of its routes
+        self._of: Final[dict[Key, list[Any]]] = {}  # the same
         self._answers: Final[dict[bytes, Pieces]] = {}
 
     def follow(self, published: Published) -> None:
         """From now on, `published` says what is answered."""
-        changed = differing(self.published.table.entries, published.table.entries)
-        self.published = published
-        for key in changed:
+        for key in differing(self.published.table.entries, published.table.entries):
             if key in self._of:
-                route_name, known = self._of[key]
-                known[:] = self._chances(route_name, _NO_HEADERS, b"") or ()
+                self._of[key].clear()
+        self.published = published
 
     def read(self, body: bytes) -> Chances | list[Any] | None:
         """What this message with its prefix may be answered with; None for what `Stream` has to look at."""
         if len(body) < _PREFIX.size or _PREFIX.unpack_from(body) != (0, len(body) - _PREFIX.size):
             return None
         try:
-            phase, route_name, headers, unit = read(body[_PREFIX.size :])
+            phase, route_name, headers, unit, bare = read(body[_PREFIX.size :])
         except NotAProcessingRequest:
             return None
         if phase != "request_headers" or not route_name:
             return None
-        if headers or unit or len(body) > _KNOWN_SIZE:
+        if not bare or len(body) > _KNOWN_SIZE:
             return self._chances(route_name, headers, unit)
-        if len(self.chances) == _KNOWN:  # messages of experiments that are gone among them
+        if len(self.chances) == _KNOWN and body not in self.chances:  # messages of experiments that are gone among them
             self.chances.clear()
             self._of.clear()
-        key = intercepted(route_name)
-        if key not in self._of:
-            self._of[key] = route_name, [*(self._chances(route_name, headers, unit) or ())]
-        self.chances[body] = known = self._of[key][1]
+        self.chances[body] = known = self._of.setdefault(intercepted(route_name), [])
+        if not known:
+            known[:] = self._chances(route_name, headers, unit) or ()
         return known
 
     def _chances(self, route_name: str, headers: Mapping[str, str], unit: bytes) -> Chances | None:

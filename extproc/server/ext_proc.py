@@ -137,7 +137,7 @@ class Stream:
     def answer(self, message: bytes) -> Answer:
         """The answer to a serialised ProcessingRequest. Raises Refused when it is none."""
         try:
-            phase, route_name, headers, unit = read(message)
+            phase, route_name, headers, unit, _ = read(message)
         except NotAProcessingRequest as error:
             raise Refused(Status.INVALID_ARGUMENT, str(error)) from error
         if phase is None:

@@ -34,13 +34,15 @@ class ProcessingRequest(NamedTuple):
     `phase` is None for a message of none of the six phases. `route_name` and `headers` are filled for the phase
     `request_headers` alone, `route_name` from the attribute `xds.route_name`, empty where Envoy sent none. `headers`
     holds those of READ_HEADERS that were sent; names in lower case, several values of one name joined with a comma.
-    `unit` is what the experiment assigns, where it assigns units and the request carries one.
+    `unit` is what the experiment assigns, where it assigns units and the request carries one. `bare` are those that
+    say nothing in which a client has a say.
     """
 
     phase: Phase | None
     route_name: str
     headers: Mapping[str, str]
     unit: bytes = b""
+    bare: bool = False
 
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -69,7 +71,8 @@ def _read(message: bytes) -> ProcessingRequest:
     fields = request.attributes[EXT_PROC_FILTER].fields
     route_name = fields[ROUTE_NAME_ATTRIBUTE].string_value.decode("latin-1")
     unit = unit_of(fields) if len(fields) > 1 else b""
-    return ProcessingRequest(phase, route_name, _headers(request.request_headers.headers.headers), unit)
+    sent = request.request_headers.headers.headers
+    return ProcessingRequest(phase, route_name, _headers(sent), unit, bare=len(fields) == 1 and not sent)
 
 
 _remembered: Final = lru_cache(_REMEMBERED)(_read)

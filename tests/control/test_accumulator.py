@@ -285,3 +285,16 @@ def test_whatever_comes_the_sums_are_what_came(entries: list[Entry]) -> None:
     by_route = Counter(e.route_name for e in entries)
     assert current.mirrors["m"].requests == by_route["ab/m/mirror"]
     assert sum(t.duration.count for t in outcomes.totals().values()) == len(entries) - outcomes.unattributed
+
+
+def test_what_can_never_be_recorded_does_not_wait_for_it(outcomes: Outcomes) -> None:
+    """A file may change again, and again, before its first change is on disk."""
+    specs = [replace(AB, timeout=n) for n in range(1, 6)]
+    for n, spec in enumerate(specs):
+        outcomes.in_force(1, spec, SHARES, NOW + n)
+        outcomes.account([entry(at=NOW + n)])
+    assert outcomes.changed() == []
+    outcomes.in_force(2, specs[-1], SHARES, NOW + 9)
+    outcomes.account([entry(at=NOW)])
+    assert [(name, term.number) for name, term in outcomes.changed()] == [("ab", 2)]
+    assert not outcomes._unsaved

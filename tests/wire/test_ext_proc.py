@@ -56,7 +56,21 @@ def request(*headers: HeaderValue, attributes: dict[str, Struct] | None = None) 
     ],
 )
 def test_request_headers_are_read_as_envoy_sends_them(name: str, route_name: str, headers: dict[str, str]) -> None:
-    assert read(captured(name)) == ProcessingRequest("request_headers", route_name, headers)
+    assert read(captured(name))[:4] == ("request_headers", route_name, headers, b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("intercepted-no-token", True),
+        ("intercepted-grpc", True),
+        ("intercepted-token", False),
+        ("intercepted-empty-token", False),
+        ("every-phase-request_headers", False),
+    ],
+)
+def test_what_clients_have_no_say_in_is_bare(name: str, bare: bool) -> None:
+    assert read(captured(name)).bare is bare
 
 
 @pytest.mark.parametrize("phase", [phase for phase in PHASES if phase != "request_headers"])

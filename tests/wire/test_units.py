@@ -92,3 +92,6 @@ def test_a_request_is_read_with_its_unit() -> None:
     fields[names.UNIT_ATTRIBUTE].string_value = b"\xe9"
     request = read(message.SerializeToString())
     assert (request.route_name, request.unit) == ("ab/iris/fallback", b"\xe9")
+    fields[names.UNIT_ATTRIBUTE].string_value = b""
+    request = read(message.SerializeToString())
+    assert (request.unit, request.bare) == (b"", False), "a client has its say, even where it has no unit"
