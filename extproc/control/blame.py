@@ -34,7 +34,11 @@ def crashed(state: State, effective: Admission, types: Iterable[str], ended: str
         return state
     on_trial = state.trial is not None and state.trial.crash
     suspects = _suspects(state, effective, types)
-    again = {key: resource for key, resource in suspects.items() if state.suspects.get(key) == resource}
+    again = {
+        key: resource
+        for key, resource in suspects.items()
+        if state.suspects.get(key) == resource and holds(state.admission, key, resource)  # and is not mended by now
+    }
     if not again and not on_trial:
         return replace(state, suspects=suspects)
     found = crash_verdict(ended, again, state.trial)
@@ -45,6 +49,8 @@ def crashed(state: State, effective: Admission, types: Iterable[str], ended: str
 
 def survived(state: State, effective: Admission) -> State:
     """Envoy has run what `effective` was for a while."""
+    if is_corrected(state, effective):
+        return state  # another Envoy, which has done nothing yet by which this one died
     trial = state.trial
     if trial and trial.crash and vindicates(effective, state):
         trial = None

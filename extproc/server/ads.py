@@ -98,6 +98,8 @@ class AdsService:
         self._snapshot = snapshot
         for envoy in list(self._envoys):
             self._answer(envoy, *envoy.subscription.set_snapshot(snapshot))
+        if snapshot.overrides and self.served is None:
+            self._stale()  # who takes no runtime has come while it was built
 
     @property
     def served(self) -> Snapshot | None:

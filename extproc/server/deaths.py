@@ -66,6 +66,11 @@ class Deaths:
     def began(self, life: Life) -> None:
         """An Envoy has connected."""
         self._latest = life
+        horizon = asyncio.get_running_loop().time() - BACK
+        for node, lost in [*self._lost.items()]:  # each holds all that its Envoy was to take
+            self._lost[node] = [each for each in lost if each[0] > horizon]
+            if not self._lost[node]:
+                del self._lost[node]
 
     def ended(self, life: Life, node: str) -> None:
         """Its stream is over."""

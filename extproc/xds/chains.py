@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from extproc.xds.endpoints import Candidate, Split
 
 SPELLED: Final = 8  # names in a key; of more it has a digest, since each key of a list names all that are in it
+PART: Final = "~"  # ends them in the key of a list for a part of the requests, whose last route has a number too
 
 Copy = tuple[str, Threshold]  # a mirror's name, and below which of Envoy's random values it gets a copy
 Served: TypeAlias = "tuple[Candidate, Interval]"
@@ -96,12 +97,13 @@ def nobody(split: "Split", protocol: Protocol) -> Threshold | None:
 
 
 def key(split: "Split", protocol: Protocol, candidates: Sequence[str], mirrors: Sequence[str]) -> str:
-    """What the keys of one list begin with: `extproc.<experiment>.<protocol>.<candidates>><mirrors>`."""
+    """What the keys of one list begin with: `extproc.<experiment>.<protocol>.<candidates>><mirrors>`, and PART."""
+    part = "" if split.whole.high == MILLION else PART
     listed = ",".join(candidates) + "".join(f">{name}" for name in mirrors)
     # By how many they are, and not by how long: what is filled in for names (filling.py) must not change what is made.
     if len(candidates) + len(mirrors) > SPELLED:
         listed = hashlib.sha256(listed.encode()).hexdigest()[:16]
-    return f"{names.RUNTIME_PREFIX}{split.experiment.name}.{protocol}.{listed}"
+    return f"{names.RUNTIME_PREFIX}{split.experiment.name}.{protocol}.{listed}{part}"
 
 
 def numbers(split: "Split") -> dict[str, int]:

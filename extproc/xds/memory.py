@@ -8,8 +8,9 @@ https://www.envoyproxy.io/docs/envoy/latest/configuration/operations/overload_ma
 from typing import Any, Final
 
 from extproc import names
+from extproc.xds import json_bodies
 from extproc.xds.encode import Json, typed
-from extproc.xds.lua_filters import lua_filter
+from extproc.xds.lua_filters import Constants, lua_filter
 from extproc.xds.world import Options
 
 # https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge asks for a limit; Envoy has none.
@@ -51,7 +52,8 @@ def gate(options: Options) -> list[Json]:
     if not options.heap_limit:
         return []
     budget = options.heap_limit // SHARE // options.envoy_threads
-    return [lua_filter(names.BODY_GATE, {"BUDGET": budget, "TEXT": TOO_MANY}, "gate_bodies.lua")]
+    constants: Constants = {"BUDGET": budget, "LIMIT": json_bodies.LIMIT, "TEXT": TOO_MANY}
+    return [lua_filter(names.BODY_GATE, constants, "gate_bodies.lua")]
 
 
 def _action(name: str, threshold: float) -> Json:

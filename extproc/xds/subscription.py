@@ -167,9 +167,8 @@ class Subscription:
         # Before the routes that may be due: they are written for this runtime.
         corrected = self._corrects(snapshot, sent)
         awaits = self._awaits(snapshot, sent)
+        corrected = corrected and self._corrects(snapshot, sent)  # if it was to follow the routes
         if awaits or not corrected:
-            if corrected:
-                self._corrects(snapshot, sent)  # if it was to follow the routes
             return sent, []
         if self.accepted is snapshot:
             return sent, []
@@ -213,9 +212,11 @@ class Subscription:
             return True
         state, routes = self._types[RUNTIME], self._types[ROUTES]
         ours = snapshot.version(ROUTES)
-        if routes.sent != ours and state.acked not in ("", snapshot.version(RUNTIME)) and not state.nonce:
+        unknown = not routes.held and routes.acked != ours
+        if unknown and state.acked not in ("", snapshot.version(RUNTIME)) and not state.nonce:
             # Its runtime is from before this stream, and so are its routes: together they say what was in force, and
-            # one without the other would say neither that nor what is. So this one goes out behind the routes.
+            # one without the other would say neither that nor what is. So this one goes out when it has taken routes;
+            # if it refuses them, all is as it was.
             return True
         in_force = routes.acked == routes.sent == ours
         overrides, resources, version = self._corrections.wanted(snapshot, routes.sent_for, in_force=in_force)

@@ -126,6 +126,17 @@ def test_two_deaths_of_two_changes_blame_nobody() -> None:
     assert (in_force(state), state.reports) == ({"a": 2, "b": 2}, ())
 
 
+@pytest.mark.parametrize("others", [{}, {"b": 2}])
+def test_what_is_mended_by_now_is_not_blamed_for_what_it_was(others: dict[str, int]) -> None:
+    """Envoy dies again before it is given the new version."""
+    state = offer(lives(offer(State(), a=1, b=1)), **{"a": 2, "b": 1} | others)
+    deadly = state.effective
+    state = offer(crashed(state, deadly, [LISTENER], SIGNAL), **{"a": 3, "b": 1} | others)
+    state = crashed(state, deadly, [LISTENER], SIGNAL)
+    assert in_force(state)["a"] == 3
+    assert "a" not in refused_names(state)
+
+
 def test_a_death_of_what_was_before_changes_nothing() -> None:
     """Envoy was started again before it could be given something else."""
     state = offer(lives(offer(State(), a=1, b=1)), a=2, b=2)
@@ -135,6 +146,20 @@ def test_a_death_of_what_was_before_changes_nothing() -> None:
     assert is_corrected(state, before)
     assert not is_corrected(state, state.effective)
     assert crashed(state, before, [LISTENER], SIGNAL) is state
+
+
+def test_what_another_envoy_has_run_since_before_the_trial_decides_nothing() -> None:
+    state = offer(lives(offer(State(), a=1, b=1)), a=2, b=2)
+    everything = state.effective
+    state = accepted(state, everything, frozenset())
+    for _ in range(2):
+        state = crashed(state, everything, [LISTENER], SIGNAL)
+    assert in_force(state) == {"a": 1, "b": 2}
+    state = survived(accepted(state, everything, frozenset()), everything)
+    assert refused_names(state) == set()
+    state = crashed(state, state.effective, [LISTENER], SIGNAL)
+    assert in_force(state) == {"a": 2, "b": 1}
+    assert refused_names(lives(state)) == {"b"}
 
 
 def test_a_refusal_in_a_trial_is_another_s() -> None:

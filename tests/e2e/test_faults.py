@@ -122,7 +122,7 @@ def test_restarted_without_a_model_that_the_routes_in_force_still_name(beside: S
             beside.write(experiment("iris-ab", {"iris": 10, candidate: 90}, default="iris"), models=kept)
             beside.extproc.restart()
             beside.extproc.wait_ready()
-            beside.wait_weights("iris-ab", [10, 90])
+            beside.wait_weights("iris-ab", [10, 90], within=30)
             load.wait_for(200)
         result = load.stop()
     assert result.failed == 0, str(result)
@@ -134,15 +134,17 @@ def test_sticky_again_after_a_restart_without_any_change_in_envoy(beside: Stage)
     As long as the routes say all: weights that changed since they were sent are in them after a restart (test_runtime).
     """
     assert beside.envoy is not None
+    envoy = beside.envoy
     beside.apply(TRIAL, experiment("unrelated", {"iris2": 1}))  # which sends routes
-    before = beside.envoy.stats("update_success")
+    before = envoy.stats("update_success")
     beside.extproc.kill()
     beside.extproc.restart()
     beside.extproc.wait_ready()
     beside.wait_state("iris-ab")
+    eventually(lambda: envoy.healthy("extproc"), within=10, saying="Envoy finds extproc healthy")
     kept = run_load(url(beside), 200, headers={"x-seldon-route": IRIS2})
     assert kept.by_route == {IRIS2: 200}, str(kept)
-    assert beside.envoy.stats("update_success") == before
+    assert envoy.stats("update_success") == before
 
 
 def test_envoy_restarted(beside: Stage) -> None:

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from queue import SimpleQueue
+from typing import Any, Final
 
 import grpc
 import pytest
@@ -122,8 +123,22 @@ def test_grpc_calls_whose_length_nobody_tells_are_turned_away_for_what_is_there(
     assert call(chats, LARGE) == "OK"
 
 
+def test_a_stream_of_messages_keeps_nobody_out_however_much_has_passed(chats: Chats) -> None:
+    message = service_pb2.ModelInferRequest(model_name="rpc", raw_input_contents=[b"x" * LARGE])
+    messages: SimpleQueue[Any] = SimpleQueue()
+    with grpc.insecure_channel(f"127.0.0.1:{chats.extproc.inference_port}") as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        answers = stub.ModelStreamInfer(iter(messages.get, None), metadata=(("seldon-model", "rpc"),), timeout=30)
+        for _ in range(3):
+            messages.put(message)
+            assert next(answers)
+        assert call(chats, SMALL) == "OK"
+        messages.put(None)
+        assert list(answers) == []
+
+
 def test_small_bodies_do_not_count(chats: Chats) -> None:
     with socket.create_connection(("127.0.0.1", chats.extproc.inference_port)) as client:
-        client.sendall(f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: {10 * LARGE}\r\n\r\n".encode())
+        client.sendall(f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: {5 * LARGE}\r\n\r\n".encode())
         for _ in range(20):
             assert fetch(chats.extproc.inference_url + CHAT, body={"model": "qwen"}).status == 200

@@ -172,8 +172,12 @@ async def test_while_one_takes_no_runtime_no_numbers_are_kept_apart(
     service.publish(first)
     await without.ack(await without.next())
     await until_heard(running, Accepted(corrected), Accepted(first), Accepted(first))
+    service.publish(corrected)
+    assert running.stale == [True, True], "it was built for those who were there before"
     without.leave()
-    await eventually_async(lambda: service.served, within=5, saying="it is gone", until=lambda found: found is first)
+    await eventually_async(
+        lambda: service.served, within=5, saying="it is gone", until=lambda found: found is corrected
+    )
 
 
 async def test_a_refused_runtime_is_counted_and_said_and_no_resource_s_fault(

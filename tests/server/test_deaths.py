@@ -1,8 +1,10 @@
 """What counts as a crash of an Envoy: of our own what its parent says, of another what its streams look like."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from weakref import ref
 
 import pytest
 
@@ -31,12 +33,12 @@ class Plane:
         return Deaths(self.crashed, self.published.wait, ours=ours)
 
 
-def life(deaths: Deaths, answers: int, version: str = "") -> Life:
+def life(deaths: Deaths, answers: int, version: str = "", snapshot: Snapshot = CURRENT) -> Life:
     """A stream of an Envoy that answers the first few responses."""
     its = Life(Subscription())
     deaths.began(its)
     now = asyncio.get_running_loop().time()
-    its.subscription.set_snapshot(CURRENT)
+    its.subscription.set_snapshot(snapshot)
     deaths.asked(NODE, version)
     for number, url in enumerate(ORDER):
         names = ("inference",)
@@ -114,6 +116,20 @@ async def test_each_of_several_counts_once() -> None:
     for _ in range(3):
         life(deaths, 3)
     assert len(plane.told) == 2
+
+
+async def test_what_those_were_to_take_who_never_come_back_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    plane = Plane()
+    deaths = plane.deaths(ours=False)
+    lost = Snapshot(CURRENT.resources, frozenset({"lost"}))
+    kept = ref(lost)
+    its = life(deaths, 1, snapshot=lost)
+    deaths.ended(its, "pod-1")
+    del its, lost
+    monkeypatch.setattr(module, "BACK", 0.0)
+    life(deaths, 3)
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.parametrize("case", ["cut off", "after it took all", "late answer", "late return", "another node"])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from extproc.names import RUNTIME_LAYER
 from extproc.xds.snapshot import Snapshot, build
-from extproc.xds.subscription import ROUTES, RUNTIME, TYPES, Accepted, Event, Subscription
+from extproc.xds.subscription import ROUTES, RUNTIME, TYPES, Accepted, Event, Refused, Subscription
 from extproc.xds.world import Options
 from tests.xds.given import a_model, a_world, an_experiment
 from tests.xds.model_envoy import KEY, ModelEnvoy, number
@@ -186,10 +186,32 @@ def test_a_restarted_extproc_recognises_what_its_envoy_has() -> None:
     assert envoy.sent == []
 
 
+def test_if_a_restarted_extproc_s_routes_are_refused_the_old_ones_keep_their_runtime() -> None:
+    envoy = ModelEnvoy()
+    first = made(1, 0, None)
+    before = Subscription()
+    aim(before, envoy, first)
+    connect(before, envoy)
+    aim(before, envoy, made(2, 0, first))
+    envoy.refuses = frozenset({ROUTES})
+    after = Subscription()
+    second = made(2, 0, None)
+    aim(after, envoy, second)
+    assert connect(after, envoy) == [Refused(second, ROUTES, "no")]
+    third = made(3, 0, second)
+    assert aim(after, envoy, third) == []
+    assert (envoy.routes, envoy.runtime, envoy.weights[-1]) == (1, 2, 2)
+    envoy.refuses = frozenset()
+    mended = made(3, 1, third)
+    assert aim(after, envoy, mended) == [Accepted(mended)]
+    assert (envoy.routes, envoy.runtime) == (3, None)
+    assert envoy.weights == sorted(envoy.weights)
+
+
 STEPS = st.integers(0, 3)
 OPERATION = st.one_of(
     st.tuples(st.sampled_from(["weigh", "weigh", "other", "both"]), STEPS),
-    st.tuples(st.sampled_from(["reconnect", "restart envoy"]), st.just(0)),
+    st.tuples(st.sampled_from(["reconnect", "restart envoy", "restart extproc"]), st.just(0)),
 )
 
 
@@ -202,8 +224,10 @@ def test_no_old_weight_comes_back_whatever_crosses(operations: list[tuple[str, i
     aim(subscription, envoy, latest)
     connect(subscription, envoy)
     for operation, steps in operations:
-        if operation in ("reconnect", "restart envoy"):
-            if operation == "restart envoy":
+        if operation in ("reconnect", "restart envoy", "restart extproc"):
+            if operation == "restart extproc":
+                latest = envoy.knows(made(weight, others, None))
+            elif operation == "restart envoy":
                 envoy.version, envoy.routes, envoy.runtime = dict.fromkeys(TYPES, ""), None, None
             subscription = Subscription(target=latest)
             connect(subscription, envoy)

@@ -201,6 +201,17 @@ def test_units_of_a_header_are_shared_out_by_a_hash_which_no_runtime_changes() -
     assert alike(before, copied)
 
 
+@pytest.mark.parametrize("percent", [None, 100])
+def test_what_shares_out_a_part_of_the_requests_has_other_keys_than_what_shares_out_all(percent: int | None) -> None:
+    """Only the one has a number for its last route: mixed, the last candidate would get what nobody shall have."""
+    base = Experiment("e", (Candidate("a", 7), Candidate("b", 3)), default="a", mirror=Mirror("m", 100), holdout=5)
+    (whole,) = splits(world(replace(base, match=matching(percent)), set()))
+    (part,) = splits(world(replace(base, match=matching(5)), set()))
+    for old, new in ((whole, part), (part, whole)):
+        assert not old.numbers.keys() & new.numbers.keys()
+        assert meanwhile([{"e": old}], {"e": new}, {}, {}) == {}
+
+
 def split(name: str, *weights: int, mirror: int = 0) -> Split:
     copied = Mirror("m", mirror) if mirror else None
     trial = Experiment(name, tuple(Candidate(n, w) for n, w in zip(NAMES, weights, strict=False)), mirror=copied)

@@ -2,12 +2,17 @@
 -- come again. What comes without its length is counted as it comes, and turned away only for what is there already.
 --
 -- Must stay true: what a request holds is given back however it ends. Nobody tells a script that a client is gone, but
--- then nobody has the request's handle either, and it is gone from a table of weak keys. One body is always taken.
+-- then nobody has the request's handle either, and it is gone from a table of weak keys. One body is always taken. And
+-- what passes without being held whole, for hours perhaps, does not count.
 
 local SMALL = 1048576 -- bytes; bodies of less do not count
 local PASSED_ON = 5 -- seconds that a complete body gets to be on its way; the model may think about it for minutes
 
 jit.off() -- what it compiles for a loop holds on to the loop's iterator, that to the handle, and all for ever
+
+local WITH_BODY = { POST = true, PUT = true, PATCH = true }
+-- Of gRPC these are held (rename_v2.lua), which are one message. Streams of messages pass as they come.
+local SERVICE, STREAM = "^/inference%.GRPCInferenceService/%w+$", "/ModelStreamInfer"
 
 local held = setmetatable({}, { __mode = "k" })
 local complete = setmetatable({}, { __mode = "k" })
@@ -46,20 +51,37 @@ local function refuse(handle, form)
   end
 end
 
+local function is_held(headers, form, length)
+  if length and length < SMALL then
+    return false
+  elseif string.find(form, "^application/grpc") then
+    local path = headers:get(":path") or ""
+    return string.find(path, SERVICE) and string.sub(path, -#STREAM) ~= STREAM
+  end
+  return WITH_BODY[headers:get(":method")]
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
+  local form = headers:get("content-type") or ""
   local length = tonumber(headers:get("content-length") or "")
-  if length and length < SMALL then
+  if not is_held(headers, form, length) then
     return
+  elseif length and length > LIMIT then
+    length = nil -- it is not held, or no longer than to here
   end
   if not has_room(length or 0) then
-    refuse(handle, headers:get("content-type") or "")
+    refuse(handle, form)
     return
   end
   held[handle] = length or 0
   for piece in handle:bodyChunks() do
-    if not length and held[handle] then
-      held[handle] = held[handle] + piece:length()
+    if not length then
+      held[handle] = (held[handle] or 0) + piece:length()
+      if held[handle] > LIMIT then
+        held[handle] = nil
+        return
+      end
     end
   end
   complete[handle] = os.time()
