@@ -20,11 +20,6 @@ _LONG: Final = ("test_readme.py", "demo", "e2e", "page", "test_app.py", "process
 _LOGS: Final = pytest.StashKey[list[Callable[[], tuple[str, str]]]]()
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, since half of the time a test waits: for a start, a check, a change."""
-    return len(os.sched_getaffinity(0)) + 1
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with long tests come first: else, at the end, one process would run them and the others wait."""
     root = Path(__file__).parents[1]

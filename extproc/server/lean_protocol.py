@@ -28,7 +28,7 @@ from extproc.server.lean_health import health_methods
 TOGETHER: Final = 64
 _SETTLED_WITHIN: Final = 0.25  # seconds
 
-_LINGER: Final = 1.0  # seconds for a peer to read why it is left, and to close
+_LINGER: Final = 3.0  # seconds for a peer to read why it is left, and to close; on a busy machine one is not enough
 
 
 @dataclass(frozen=True, slots=True)
