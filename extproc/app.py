@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from extproc.control.lifecycle import API, Lifecycle
+from extproc.control.drafts import API
+from extproc.control.lifecycle import Lifecycle
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Store
 from extproc.core.resources import Kind
@@ -46,10 +47,10 @@ from extproc.telemetry.decision_log import logged
 from extproc.telemetry.decisions import SIZE, Meter, Meters
 from extproc.wire.ext_proc import Published
 from extproc.xds.bootstrap import bootstrap
+from extproc.xds.discovery import Accepted, Event, Refused, Survived
 from extproc.xds.encode import Json
 from extproc.xds.judge import problems
 from extproc.xds.snapshot import build
-from extproc.xds.subscription import Accepted, Event, Refused, Survived
 from extproc.xds.world import Options
 
 log: Final = logging.getLogger("extproc.app")  # as a process it is `__main__`

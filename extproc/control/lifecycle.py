@@ -19,8 +19,6 @@ from extproc.core.offers import Document, Offer
 from extproc.core.resources import Experiment, Kind, WhenUnavailable
 from extproc.errors import Conflict, InvalidResource, Problem, StaleRevision, UnknownExperiment
 
-__all__ = ["API", "Author", "Draft", "Lifecycle", "Unchanged"]
-
 RETENTION: Final = timedelta(hours=24)
 
 

@@ -18,10 +18,11 @@ from google.protobuf.message import DecodeError
 from extproc import names
 from extproc.server.deaths import SOON, Deaths, Life
 from extproc.wire.pb.extproc.slim import discovery_pb2 as pb
+from extproc.xds.discovery import TYPES, Accepted, Event, Refused, Request, Response, Survived
 from extproc.xds.redacted import redacted
 from extproc.xds.scalars import LENGTH_DELIMITED, tagged, tagged_length
-from extproc.xds.snapshot import Snapshot
-from extproc.xds.subscription import RUNTIME, TYPES, Accepted, Event, Refused, Request, Response, Subscription, Survived
+from extproc.xds.snapshot import RUNTIME, Snapshot
+from extproc.xds.subscription import Subscription
 
 log: Final = logging.getLogger(__name__)
 

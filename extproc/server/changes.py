@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from extproc.control.lifecycle import Draft, Lifecycle, Unchanged
+from extproc.control.drafts import Draft, Unchanged
+from extproc.control.lifecycle import Lifecycle
 from extproc.control.plane import Plane
 from extproc.control.store import Revision
 from extproc.core.resources import Kind

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from extproc.control.lifecycle import Author, Unchanged
+from extproc.control.drafts import Author, Unchanged
 from extproc.control.revisions import Action
 from extproc.server.rest import CHANGES, body_of, experiment_in
 from extproc.wire.manifests import write

@@ -15,7 +15,7 @@ from extproc.control.document import (
     revision_document,
     stopped_document,
 )
-from extproc.control.lifecycle import API, Author
+from extproc.control.drafts import API, Author
 from extproc.control.outcome_documents import with_outcomes
 from extproc.control.plane import Plane
 from extproc.control.revisions import Action

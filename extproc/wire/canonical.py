@@ -21,6 +21,7 @@ from extproc.core.resources import (
 from extproc.core.units import Layer, OnMissing, Stickiness, UnitSource
 from extproc.wire import durations
 from extproc.wire.declared import RETRY_ATTEMPTS, RETRY_ON
+from extproc.wire.values import TYPE
 
 _READINESS = Readiness()
 
@@ -28,7 +29,7 @@ _READINESS = Readiness()
 def write(resource: Model | Experiment) -> dict[str, Any]:
     """The proto3 JSON of `resource`, with its "@type"."""
     fields = _model(resource) if isinstance(resource, Model) else _experiment(resource)
-    return {"@type": kind_of(resource).value, **_given(fields)}
+    return {TYPE: kind_of(resource).value, **_given(fields)}
 
 
 def _given(fields: Iterable[tuple[str, Any, Any]]) -> dict[str, Any]:

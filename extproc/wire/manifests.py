@@ -15,11 +15,10 @@ from extproc.wire import plain, seldon, syntax
 from extproc.wire.canonical import write
 from extproc.wire.declared import experiment_of, model_of
 from extproc.wire.structure import unknown
-from extproc.wire.values import Json, Unreadable, doubled, flaws, shown, step, without
+from extproc.wire.values import TYPE, Json, Unreadable, doubled, flaws, shown, step, without
 
 __all__ = ["read", "write"]
 
-TYPE: Final = "@type"
 EMPTY: Final = 'is empty: write {"resources": []} if nothing shall run'
 
 _KINDS: Final = {kind.value: kind for kind in Kind}

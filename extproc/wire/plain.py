@@ -25,11 +25,10 @@ from extproc.core.resources import (
 from extproc.errors import InvalidResource
 from extproc.wire import durations
 from extproc.wire.declared import RETRY_ATTEMPTS, RETRY_ON
-from extproc.wire.values import Json
+from extproc.wire.values import TYPE, Json
 
 R = TypeVar("R")
 
-_TYPE: Final = "@type"  # whoever calls has read it
 _ENDPOINT: Final = re.compile(r"([A-Za-z0-9._-]+):([1-9][0-9]{0,4})")
 _UINT32: Final = 2**32
 _READINESS: Final = Readiness()
@@ -142,7 +141,7 @@ def _readiness(value: Any) -> Readiness:
 
 def _model(value: Any) -> Model:
     given = _fields(value, _MODEL_FIELDS)
-    given.pop(_TYPE, None)
+    given.pop(TYPE, None)
     return Model(given.pop("name", ""), **given)
 
 
@@ -164,7 +163,7 @@ def _retry(value: Any) -> Retry:
 
 def _experiment(value: Any) -> Experiment:
     given = _fields(value, _EXPERIMENT_FIELDS)
-    given.pop(_TYPE, None)
+    given.pop(TYPE, None)
     if "mirror" in given and "mirrors" in given:
         raise _Unsure
     return Experiment(given.pop("name", ""), given.pop("candidates", ()), **given)
@@ -172,7 +171,7 @@ def _experiment(value: Any) -> Experiment:
 
 _READINESS_FIELDS: Final[Mapping[str, Reader]] = {"path": _text, "interval": _duration, "disabled": _bool}
 _MODEL_FIELDS: Final[Mapping[str, Reader]] = {
-    _TYPE: _text,
+    TYPE: _text,
     "name": _text,
     "version": _uint32,
     "endpoints": _each(_endpoint),
@@ -192,7 +191,7 @@ _RETRY_FIELDS: Final[Mapping[str, Reader]] = {
 }
 # Not those that assign units, and no match: what they hold is judged by more than its type.
 _EXPERIMENT_FIELDS: Final[Mapping[str, Reader]] = {
-    _TYPE: _text,
+    TYPE: _text,
     "name": _text,
     "default": _text,
     "candidates": _each(_candidate),

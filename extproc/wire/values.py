@@ -15,6 +15,8 @@ from extproc.errors import Problem
 
 Json = Any  # None | bool | int | float | str | list[Json] | dict[str, Json]
 
+TYPE: Final = "@type"  # the key of an object's type (https://protobuf.dev/programming-guides/json, Any)
+
 DEPTH_MAX: Final = 100  # protobuf's own limit for messages inside messages
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_@][-\w@/]*")

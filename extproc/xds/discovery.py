@@ -4,16 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from extproc.xds.snapshot import Snapshot
+from extproc.xds.snapshot import CLUSTER, LISTENER, ROUTES, RUNTIME, Snapshot
 
-CLUSTER: Final = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
-ROUTES: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 # Clusters, then listeners, then routes: Envoy asks for the routes that a listener names only once it has the listener.
 ORDER: Final = (CLUSTER, LISTENER, ROUTES)
-# Not one of these: it goes out at once, whatever else is under way. Envoy asks for it before all others, and goes on
-# when it has it.
-RUNTIME: Final = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
+# The runtime is not one of these: it goes out at once, whatever else is under way. Envoy asks for it before all others,
+# and goes on when it has it.
 TYPES: Final = (RUNTIME, *ORDER)
 
 

@@ -11,37 +11,8 @@ from dataclasses import dataclass, field
 
 from extproc.names import RUNTIME_LAYER
 from extproc.xds.corrections import Corrections
-from extproc.xds.discovery import (
-    CLUSTER,
-    LISTENER,
-    ORDER,
-    ROUTES,
-    RUNTIME,
-    TYPES,
-    Accepted,
-    Event,
-    Refused,
-    Request,
-    Response,
-    Survived,
-)
-from extproc.xds.snapshot import Snapshot, version_of
-
-__all__ = [
-    "CLUSTER",
-    "LISTENER",
-    "ORDER",
-    "ROUTES",
-    "RUNTIME",
-    "TYPES",
-    "Accepted",
-    "Event",
-    "Refused",
-    "Request",
-    "Response",
-    "Subscription",
-    "Survived",
-]
+from extproc.xds.discovery import ORDER, TYPES, Accepted, Event, Refused, Request, Response
+from extproc.xds.snapshot import CLUSTER, ROUTES, RUNTIME, Snapshot, version_of
 
 
 @dataclass(slots=True)

@@ -1,6 +1,5 @@
 """What Envoy crashes with is found and set aside, and nothing else ever is."""
 
-from collections.abc import Mapping
 from itertools import chain, combinations
 
 import pytest
@@ -11,27 +10,10 @@ from extproc.control.refusals import LISTENER
 from extproc.control.state import State, accepted, offered
 from extproc.core.offers import Document, Offer
 from extproc.core.resources import Candidate, Experiment, Kind, PassThrough
-from extproc.xds.subscription import ROUTES
+from extproc.xds.snapshot import ROUTES
+from tests.control.filter_offers import NAMES, in_force, offer, refused_names
 
-NAMES = ("a", "b", "c", "d")
 SIGNAL = "SIGSEGV"
-
-
-def filters(versions: Mapping[str, int]) -> list[Document]:
-    resources = [PassThrough(Kind.FILTER, n, {"name": n, "version": v}) for n, v in versions.items()]
-    return [Document("f", tuple(Offer("f", "", Kind.FILTER, r.name, r) for r in resources))]
-
-
-def offer(state: State, **versions: int) -> State:
-    return offered(state, filters(versions), lambda _: ())
-
-
-def in_force(state: State) -> dict[str, int]:
-    return {name: r.body["version"] for name, r in state.effective.pass_through(Kind.FILTER).items()}
-
-
-def refused_names(state: State) -> set[str]:
-    return {report.name for report in state.reports}
 
 
 def lives(state: State) -> State:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from extproc.control.lifecycle import API, Author, Draft, Lifecycle, Unchanged
+from extproc.control.drafts import API, Author, Draft, Unchanged
+from extproc.control.lifecycle import Lifecycle
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Action, Store
 from extproc.core.layered import Layered

@@ -8,23 +8,8 @@ import pytest
 from extproc.control.blame import refused
 from extproc.control.refusals import LISTENER
 from extproc.control.state import State, accepted, offered
-from extproc.core.offers import Document, Offer
-from extproc.core.resources import Kind, PassThrough
-
-NAMES = ("a", "b", "c", "d")
-
-
-def filters(versions: Mapping[str, int]) -> list[Document]:
-    resources = [PassThrough(Kind.FILTER, n, {"name": n, "version": v}) for n, v in versions.items()]
-    return [Document("f", tuple(Offer("f", "", Kind.FILTER, r.name, r) for r in resources))]
-
-
-def offer(state: State, **versions: int) -> State:
-    return offered(state, filters(versions), lambda _: ())
-
-
-def in_force(state: State) -> dict[str, int]:
-    return {name: r.body["version"] for name, r in state.effective.pass_through(Kind.FILTER).items()}
+from extproc.core.offers import Document
+from tests.control.filter_offers import NAMES, filters, in_force, offer, refused_names
 
 
 class Envoy:
@@ -45,10 +30,6 @@ class Envoy:
             before, state = state, refused(state, state.effective, LISTENER, messages[0])
             assert state.effective != before.effective, "the same configuration again would be refused again"
         raise AssertionError(f"still refused: {in_force(state)}")
-
-
-def refused_names(state: State) -> set[str]:
-    return {report.name for report in state.reports}
 
 
 @pytest.mark.parametrize("bad", NAMES)

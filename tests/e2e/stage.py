@@ -194,3 +194,8 @@ def render_bootstrap(grpc_port: int, envoy_admin_port: int) -> dict[str, Any]:
     printed = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
     document: dict[str, Any] = json.loads(printed)
     return document
+
+
+def url(stage: Stage, endpoint: str = "iris") -> str:
+    """Where `endpoint` is called."""
+    return f"{stage.extproc.inference_url}/v2/models/{endpoint}/infer"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import show_on_failure
-from tests.e2e.stage import Stage, experiment
+from tests.e2e.stage import Stage, experiment, url
 from tests.harness.load import Load, Result, run_load
 from tests.harness.statistics import binomial_interval
 from tests.harness.waiting import eventually
@@ -46,10 +46,6 @@ def beside(request: pytest.FixtureRequest, shared: Stage) -> Stage:
     eventually(lambda: envoy.healthy("extproc"), within=10, saying="Envoy finds extproc healthy")
     shared.forget()
     return shared
-
-
-def url(stage: Stage) -> str:
-    return f"{stage.extproc.inference_url}/v2/models/iris/infer"
 
 
 def check_split(result: Result, share: float = 0.7) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from tests.conftest import show_on_failure
-from tests.e2e.stage import Stage, experiment, model
+from tests.e2e.stage import Stage, experiment, model, url
 from tests.harness.load import Load, run_load
 from tests.harness.ports import free_port
 from tests.harness.waiting import eventually
@@ -120,10 +120,6 @@ def added(stage: Stage, before: Counts, requests: int, name: str = "iris-ab") ->
     more = Counts.of(stage, name)
     more.subtract(before)
     return Counts({key: count for key, count in more.items() if count})
-
-
-def url(stage: Stage, endpoint: str = "iris") -> str:
-    return f"{stage.extproc.inference_url}/v2/models/{endpoint}/infer"
 
 
 def give_up(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from tests.conftest import show_on_failure
-from tests.e2e.stage import Stage, experiment
+from tests.e2e.stage import Stage, experiment, url
 from tests.harness.client import fetch
 from tests.harness.load import Load, Result, run_load
 from tests.harness.statistics import binomial_interval
@@ -70,10 +70,6 @@ def envoy_stat(stage: Stage, name: str) -> int:
     """One of Envoy's counters or gauges, whoever's child that Envoy is."""
     (found,) = fetch(f"{stage.extproc.envoy_admin_url}/stats?format=json&filter=^{name}$").json["stats"]
     return int(found["value"])
-
-
-def url(stage: Stage) -> str:
-    return f"{stage.extproc.inference_url}/v2/models/iris/infer"
 
 
 def check_split(result: Result, share: float = 0.7) -> None:

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as read_metrics
 
 from tests.conftest import show_on_failure
-from tests.e2e.stage import Stage, experiment
+from tests.e2e.stage import Stage, experiment, url
 from tests.harness.load import Load, Result, run_load
 from tests.harness.waiting import eventually
 
@@ -63,10 +63,6 @@ def runtime(stage: Stage) -> dict[str, Any]:
     assert stage.envoy is not None
     entries: dict[str, Any] = stage.envoy.admin("/runtime").json["entries"]
     return {key: value for key, value in entries.items() if key.startswith("extproc.")}
-
-
-def url(stage: Stage) -> str:
-    return f"{stage.extproc.inference_url}/v2/models/iris/infer"
 
 
 def test_routes_that_are_sent_for_something_else_carry_the_weights_of_then(beside: Stage) -> None:

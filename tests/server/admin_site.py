@@ -8,7 +8,8 @@ from pathlib import Path
 
 import aiohttp
 
-from extproc.control.lifecycle import API, Lifecycle
+from extproc.control.drafts import API
+from extproc.control.lifecycle import Lifecycle
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Store
 from extproc.server.admin import AdminServer

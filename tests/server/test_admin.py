@@ -9,7 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from extproc.control.lifecycle import API, Lifecycle
+from extproc.control.drafts import API
+from extproc.control.lifecycle import Lifecycle
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Store
 from extproc.server.admin import AdminServer

@@ -10,8 +10,8 @@ from extproc import names
 from extproc.server.ads import AdsService
 from extproc.server.grpc_server import GrpcServer
 from extproc.wire.pb.extproc.slim import discovery_pb2 as pb
-from extproc.xds.snapshot import Snapshot
-from extproc.xds.subscription import CLUSTER, LISTENER, ORDER, ROUTES, RUNTIME, Accepted, Event, Refused
+from extproc.xds.discovery import ORDER, Accepted, Event, Refused
+from extproc.xds.snapshot import CLUSTER, LISTENER, ROUTES, RUNTIME, Snapshot
 from tests.harness.waiting import eventually_async
 
 GIVEN = {CLUSTER: {"iris": b"cluster"}, LISTENER: {"inference": b"l"}, RUNTIME: {"extproc": b"r"}}

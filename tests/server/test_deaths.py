@@ -10,8 +10,9 @@ import pytest
 
 from extproc.server import deaths as module
 from extproc.server.deaths import AS_SEEN, Deaths, Life
-from extproc.xds.snapshot import Snapshot
-from extproc.xds.subscription import CLUSTER, LISTENER, ORDER, Request, Subscription
+from extproc.xds.discovery import ORDER, Request
+from extproc.xds.snapshot import CLUSTER, LISTENER, Snapshot
+from extproc.xds.subscription import Subscription
 
 CURRENT = Snapshot({url: {"inference": url.encode()} for url in ORDER}, frozenset())
 NODE = "one"

@@ -13,7 +13,7 @@ from aiohttp import web
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 
 from extproc.control.accumulator import Outcomes
-from extproc.control.lifecycle import Author
+from extproc.control.drafts import Author
 from extproc.core.table import Patch
 from extproc.server.ads import AdsService
 from extproc.server.instruments import Instruments

@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 
 from extproc.control.accumulator import Outcomes
-from extproc.control.lifecycle import API, Lifecycle
+from extproc.control.drafts import API
+from extproc.control.lifecycle import Lifecycle
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Store
 from extproc.server.admin import AdminServer

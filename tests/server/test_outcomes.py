@@ -10,7 +10,8 @@ from unittest.mock import patch
 
 import pytest
 
-from extproc.control.lifecycle import API, Author, Draft, Lifecycle
+from extproc.control.drafts import API, Author, Draft
+from extproc.control.lifecycle import Lifecycle
 from extproc.control.outcome_store import Row
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Store

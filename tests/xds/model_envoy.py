@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from extproc.names import RUNTIME_LAYER
+from extproc.xds.discovery import TYPES, Request, Response
 from extproc.xds.encode import encode
-from extproc.xds.snapshot import Snapshot
-from extproc.xds.subscription import ROUTES, RUNTIME, TYPES, Request, Response
+from extproc.xds.snapshot import ROUTES, RUNTIME, Snapshot
 
 KEY: Final = "extproc.e.http.a,b.0"  # the end of the part of `a`, among `a` and `b`, for the experiment `e`
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 
 from extproc.names import RUNTIME_LAYER
-from extproc.xds.snapshot import Snapshot, build
-from extproc.xds.subscription import ROUTES, RUNTIME, TYPES, Accepted, Event, Refused, Subscription
+from extproc.xds.discovery import TYPES, Accepted, Event, Refused
+from extproc.xds.snapshot import ROUTES, RUNTIME, Snapshot, build
+from extproc.xds.subscription import Subscription
 from extproc.xds.world import Options
 from tests.xds.given import a_model, a_world, an_experiment
 from tests.xds.model_envoy import KEY, ModelEnvoy, number
@@ -53,6 +54,14 @@ def aim(subscription: Subscription, envoy: ModelEnvoy, snapshot: Snapshot, steps
     return heard + talk(subscription, envoy, steps)
 
 
+def running(weight: int) -> tuple[Subscription, ModelEnvoy, Snapshot]:
+    """An Envoy that has everything, and what that is."""
+    subscription, envoy, first = Subscription(), ModelEnvoy(), made(weight, 0, None)
+    aim(subscription, envoy, first)
+    connect(subscription, envoy)
+    return subscription, envoy, first
+
+
 def test_a_starting_envoy_gets_its_runtime_before_it_asks_for_anything_else() -> None:
     subscription, envoy = Subscription(), ModelEnvoy()
     first = made(1, 0, None)
@@ -64,10 +73,7 @@ def test_a_starting_envoy_gets_its_runtime_before_it_asks_for_anything_else() ->
 
 
 def test_a_change_of_numbers_is_one_small_response_and_accepted_with_it() -> None:
-    subscription, envoy = Subscription(), ModelEnvoy()
-    first = made(1, 0, None)
-    aim(subscription, envoy, first)
-    connect(subscription, envoy)
+    subscription, envoy, first = running(1)
     envoy.sent.clear()
     second = made(2, 0, first)
     assert aim(subscription, envoy, second, steps=0) == []
@@ -80,10 +86,7 @@ def test_a_change_of_numbers_is_one_small_response_and_accepted_with_it() -> Non
 
 
 def test_routes_that_are_sent_take_the_numbers_in_and_the_runtime_lets_go_of_them_afterwards() -> None:
-    subscription, envoy = Subscription(), ModelEnvoy()
-    first = made(1, 0, None)
-    aim(subscription, envoy, first)
-    connect(subscription, envoy)
+    subscription, envoy, first = running(1)
     second = made(2, 0, first)
     aim(subscription, envoy, second)
     envoy.sent.clear()
@@ -95,10 +98,7 @@ def test_routes_that_are_sent_take_the_numbers_in_and_the_runtime_lets_go_of_the
 
 
 def test_a_weight_does_not_wait_for_routes_that_are_on_their_way() -> None:
-    subscription, envoy = Subscription(), ModelEnvoy()
-    first = made(1, 0, None)
-    aim(subscription, envoy, first)
-    connect(subscription, envoy)
+    subscription, envoy, first = running(1)
     second = made(1, 1, first)
     aim(subscription, envoy, second, steps=0)
     envoy.sent.clear()
@@ -114,10 +114,7 @@ def test_a_weight_does_not_wait_for_routes_that_are_on_their_way() -> None:
 
 
 def test_a_weight_that_is_taken_back_does_not_come_with_routes_that_are_on_their_way() -> None:
-    subscription, envoy = Subscription(), ModelEnvoy()
-    first = made(5, 0, None)
-    aim(subscription, envoy, first)
-    connect(subscription, envoy)
+    subscription, envoy, first = running(5)
     second = made(6, 1, first)
     aim(subscription, envoy, second, steps=0)
     aim(subscription, envoy, made(5, 2, second), steps=1)  # the runtime for the second
@@ -128,10 +125,7 @@ def test_a_weight_that_is_taken_back_does_not_come_with_routes_that_are_on_their
 
 
 def test_another_list_comes_into_force_as_a_whole() -> None:
-    subscription, envoy = Subscription(), ModelEnvoy()
-    first = made(1, 0, None)
-    aim(subscription, envoy, first)
-    connect(subscription, envoy)
+    subscription, envoy, first = running(1)
     second = made(2, 0, first)
     aim(subscription, envoy, second)
     other = made(7, 0, second, reach=("a", "b", "c"))

@@ -2,8 +2,9 @@
 
 from weakref import ref
 
-from extproc.xds.snapshot import Snapshot
-from extproc.xds.subscription import ROUTES, Accepted, Refused, Request, Subscription
+from extproc.xds.discovery import Accepted, Refused, Request
+from extproc.xds.snapshot import ROUTES, Snapshot
+from extproc.xds.subscription import Subscription
 from tests.xds.test_subscription import ModelEnvoy, connect, settle, snapshot
 
 

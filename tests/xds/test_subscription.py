@@ -6,19 +6,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from extproc.xds.snapshot import Snapshot, version_of
-from extproc.xds.subscription import (
-    CLUSTER,
-    LISTENER,
-    ORDER,
-    ROUTES,
-    Accepted,
-    Event,
-    Refused,
-    Request,
-    Response,
-    Subscription,
-)
+from extproc.xds.discovery import ORDER, Accepted, Event, Refused, Request, Response
+from extproc.xds.snapshot import CLUSTER, LISTENER, ROUTES, Snapshot, version_of
+from extproc.xds.subscription import Subscription
 
 
 def snapshot(clusters: Mapping[str, str], routes: str = "") -> Snapshot:
