@@ -90,6 +90,15 @@ class Connection(Generic[Opening]):
         """How many are open, to one side at least."""
         return len(self.streams) + (len(self._shorter.half_closed) if self._shorter else 0)
 
+    @property
+    def all_answered(self) -> bool:
+        """Whether it drains, and waits for nothing but that the peer ends its sides of the streams, too.
+
+        It is not over before, because gRPC's clients take the end of the connection for that of a call that they have
+        not ended themselves, though its status came first (on_trailing_header of chttp2 resets such a call, but later).
+        """
+        return not self.accepting and not any(map(_unanswered, self.streams.values()))
+
     def receive(self, data: bytes, now: float) -> None:
         """Take in what was read."""
         if self.over:
@@ -112,7 +121,7 @@ class Connection(Generic[Opening]):
 
     def take(self) -> bytes:
         """Everything that is to be written now."""
-        if not self.accepting and not self.over and not any(map(_unanswered, self.streams.values())):
+        if not self.accepting and not self.over and not self.open_streams:
             self.over = True  # drained
             self._forget_all()
         out = self.sending.out

@@ -28,8 +28,6 @@ from extproc.server.lean_health import health_methods
 TOGETHER: Final = 64
 _SETTLED_WITHIN: Final = 0.25  # seconds
 
-_LINGER: Final = 3.0  # seconds for a peer to read why it is left, and to close; on a busy machine one is not enough
-
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -37,6 +35,7 @@ class Timing:
 
     idle: float = 60.0  # nothing was read for so long: the peer is pinged
     answer: float = 20.0  # for the answer to that, for the first frame, and for taking some of what is written
+    linger: float = 3.0  # for a peer to end its streams when all are answered; and to read why it is left, and to close
 
 
 class LeanProtocol(asyncio.Protocol):
@@ -74,6 +73,7 @@ class LeanProtocol(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._look: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
+        self._parting: asyncio.TimerHandle | None = None
         self._settling: asyncio.TimerHandle | None = None
         self._unmeasured = TOGETHER  # decisions until the time of one is taken
         self._pinged = False
@@ -115,7 +115,7 @@ class LeanProtocol(asyncio.Protocol):
         self.connection.end(ErrorCode.NO_ERROR)
         self._settle()
         self._transport = None
-        for timer in (self._deadline, self._look, self._leaving):
+        for timer in (self._deadline, self._look, self._parting, self._leaving):
             if timer is not None:
                 timer.cancel()
         self._closed(self)
@@ -149,13 +149,19 @@ class LeanProtocol(asyncio.Protocol):
             transport.write(taken)
         if connection.over:
             self._leave(transport)
+        elif self._parting is None and connection.all_answered:
+            self._parting = self._loop.call_later(self._timing.linger, self._part)
         elif (due := connection.deadlines.next) is not None:
             self._be_punctual(due)
+
+    def _part(self) -> None:
+        self.connection.end(ErrorCode.NO_ERROR)
+        self._write()
 
     def _leave(self, transport: asyncio.Transport) -> None:
         # To close at once, with something unread, would reset the connection, and the peer might never read why.
         if self._leaving is None:
-            self._leaving = self._loop.call_later(_LINGER, transport.abort)
+            self._leaving = self._loop.call_later(self._timing.linger, transport.abort)
             if transport.can_write_eof():
                 transport.write_eof()
 

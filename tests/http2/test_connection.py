@@ -358,7 +358,11 @@ def test_a_drained_connection_ends_with_its_last_stream() -> None:
     assert raw.say(raw.headers(5) + data(5, HELLO)) == [], "the peer knows that nobody works on it"
     assert messages(body(raw.say(data(1, HELLO) + data(1, b"", END_STREAM)))) == [b"hello"]
     assert not raw.connection.over
+    assert not raw.connection.all_answered
     assert messages(body(raw.say(data(3, message(b"last:"))), 3)) == [b"last:"]
+    assert raw.connection.all_answered
+    assert not raw.connection.over, "a client may take this for the end of a call that it has not ended itself"
+    raw.say(data(3, b"", END_STREAM))
     assert raw.connection.over
     assert raw.notes[3][-1] == b"(over)"
 

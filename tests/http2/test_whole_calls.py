@@ -174,6 +174,9 @@ def test_a_connection_that_drains_opens_no_more_of_them() -> None:
     for server in (both.usual, both.shorter):
         server.connection.drain()
     both.say(frame(frames.PING, frames.ACK, 0, b"draining") + call(next(numbers), message(b"last:")))
+    assert both.shorter.connection.all_answered
+    assert not both.shorter.connection.over
+    both.say(reset(n))
     assert both.shorter.connection.over
     both.compare()
 

@@ -207,6 +207,30 @@ async def test_watchers_of_a_leaving_server_are_told() -> None:
         assert await ended(call) is grpc.StatusCode.OK
 
 
+@pytest.mark.parametrize("first", ["answered", "told"])
+@on_uvloop
+async def test_a_peer_that_does_not_end_what_was_answered_is_left_all_the_same(first: str) -> None:
+    """The grace, which is for what is not answered yet, is not waited for."""
+    service = ExtProc(PUBLISHED, draw=lambda: FIRST)
+    server = await LeanServer.start("127.0.0.1", 0, service, timing=Timing(linger=0.2))
+    async with Http2.connect(server.port) as client:
+        stream = client.open()
+        if first == "answered":
+            await client.send(stream, NO_TOKEN)
+            await eventually_async(lambda: stream in client.ended, within=10, saying="the call is answered")
+        else:
+            await client.send(stream, BODY)
+            await eventually_async(lambda: client.data[stream], within=10, saying="the body is answered")
+        draining = asyncio.create_task(server.drain(60))
+        await eventually_async(lambda: client.goaway, within=10, saying="the peer is told")
+        if first == "told":
+            await client.send(stream, NO_TOKEN)
+        await eventually_async(lambda: client.closed, within=10, saying="the connection is closed")
+        assert stream in client.ended
+        assert not client.resets
+        await asyncio.wait_for(draining, 10)
+
+
 async def run(*argv: str, within: float = 60) -> str:
     """What a program says."""
     process_ = await asyncio.create_subprocess_exec(
