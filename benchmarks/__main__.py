@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
 import pytest
@@ -17,7 +17,7 @@ from benchmarks.compare import CONNECTIONS, compare
 from benchmarks.measure import Sample
 from benchmarks.plot import draw
 from benchmarks.scale import CHANGES, EXPERIMENTS, Scale, scales
-from benchmarks.stage import Stage, known_flags
+from benchmarks.stage import Stage, Where, known_flags
 from benchmarks.targets import Measured, verdicts
 
 _MICRO: Final = (
@@ -54,6 +54,13 @@ QUICK: Final = Plan(connections=(8,), rounds=1, seconds=0.3, sizes=(10,), change
     "--seconds", type=click.FloatRange(0.1), default=3.0, show_default=True, help="The length of a measurement."
 )
 @click.option("--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Threads of each Envoy.")
+@click.option(
+    "--models",
+    type=click.Choice(get_args(Where)),
+    default="beside",
+    show_default=True,
+    help="Where the models are: in an Envoy beside all cases, or inside the Envoy of each.",
+)
 @click.option("--sizes", multiple=True, type=click.IntRange(1), default=EXPERIMENTS, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path(".bench"), show_default=True)
 def main(
@@ -64,6 +71,7 @@ def main(
     only: tuple[str, ...],
     peers: tuple[str, ...],
     concurrency: int,
+    models: Where,
     out: Path,
     **plan: Any,
 ) -> None:
@@ -83,7 +91,7 @@ def main(
         click.echo(f"SKIPPED: comparison, scale: {load.MISSING}")
     else:
         if everything or wants_comparison:
-            samples = _compare(cases, planned, concurrency)
+            samples = _compare(cases, planned, concurrency, models)
             names = [case.name for case in cases]
             _print(report.comparison(samples, names))
             draw(samples, names, out / "results.png")
@@ -119,8 +127,11 @@ def chosen(only: Sequence[str], peers: Sequence[Case]) -> tuple[Case, ...]:
     return tuple(case for case in usable if not only or case.name in (NATIVE, *only) or case in peers)
 
 
-def _compare(cases: Sequence[Case], plan: Plan, concurrency: int) -> list[Sample]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory, Stage(Path(directory), concurrency) as stage:
+def _compare(cases: Sequence[Case], plan: Plan, concurrency: int, models: Where) -> list[Sample]:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as directory,
+        Stage(Path(directory), concurrency, models) as stage,
+    ):
         running = stage.start(cases)
         return compare(running, connections=plan.connections, rounds=plan.rounds, seconds=plan.seconds, say=_progress)
 

@@ -7,7 +7,7 @@ away from it (see `for_peer`) only spares it work that extproc's own cases do.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
@@ -47,8 +47,15 @@ def models(ports: list[int]) -> Json:
 
     It is a process of its own, so that no case's Envoy has the models' work counted as its own.
     """
+    return hosting({}, ports)
+
+
+def hosting(config: Json, ports: Iterable[int]) -> Json:
+    """The configuration with listeners that answer everything on these ports at once."""
     answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": _ANSWER}}}
-    return {"static_resources": {"listeners": [_listener("model", port, [answer], [_WHOLE]) for port in ports]}}
+    static = config.get("static_resources", {})
+    listeners = [*static.get("listeners", []), *(_listener("model", port, [answer], [_WHOLE]) for port in ports)]
+    return {**config, "static_resources": {**static, "listeners": listeners}}
 
 
 def native(port: int, models: Mapping[str, int]) -> Json:
@@ -72,11 +79,19 @@ def native(port: int, models: Mapping[str, int]) -> Json:
 
 def generated(resources: Path, port: int) -> Json:
     """What `extproc render config` prints: extproc's whole configuration as one static file. Raises RuntimeError."""
-    argv = [sys.executable, "-m", "extproc", "render", "config", "-o", "json"]
-    argv += ["--resources", str(resources), "--inference-port", str(port)]
+    return _rendered("config", "--resources", str(resources), "--inference-port", str(port))
+
+
+def bootstrap(port: int) -> Json:
+    """What `extproc render bootstrap` prints for an extproc whose gRPC port is `port`. Raises RuntimeError."""
+    return _rendered("bootstrap", "--grpc-port", str(port))
+
+
+def _rendered(*arguments: str) -> Json:
+    argv = [sys.executable, "-m", "extproc", "render", *arguments, "-o", "json"]
     rendered = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
     if rendered.returncode:
-        raise RuntimeError(f"extproc render config failed:\n{rendered.stderr}")
+        raise RuntimeError(f"extproc render failed:\n{rendered.stderr}")
     config: Json = json.loads(rendered.stdout)
     return config
 

@@ -11,9 +11,10 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from benchmarks import envoy_configs
 from benchmarks.cases import TRACE_SINK, Case
@@ -30,6 +31,8 @@ PATH: Final = "/v2/models/iris/infer"
 _TYPE: Final = "type.googleapis.com/extproc.v1."
 _READY: Final = 60.0  # seconds; with ten stages starting on two cores
 _LOOKS: Final = 40  # requests that must all be answered well before a case counts as ready
+
+Where = Literal["beside", "inside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +68,46 @@ class Running:
         eventually(look, within=_READY, saying=f"{self.case.name} serves", until=lambda split: split == _LOOKS)
 
 
-class Stage:
-    """Starts cases in `directory`, each Envoy with `concurrency` threads; ends everything that it started."""
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Where the models of a case are, by their ports, and its resources."""
 
-    def __init__(self, directory: Path, concurrency: int = 1) -> None:
+    ports: Mapping[str, int]
+    resources: Path
+
+    @classmethod
+    def make(cls, resources: Path) -> "_Site":
+        made = cls({name: free_port() for name in envoy_configs.WEIGHTS}, resources)
+        resources.write_text(json.dumps({"version_info": "1", "resources": made._experiment()}))
+        return made
+
+    def _experiment(self) -> list[dict[str, Any]]:
+        models = [
+            {"@type": f"{_TYPE}Model", "name": name, "endpoints": [f"127.0.0.1:{port}"]}
+            for name, port in self.ports.items()
+        ]
+        candidates = [{"name": name, "weight": weight} for name, weight in envoy_configs.WEIGHTS.items()]
+        return [
+            *models,
+            {"@type": f"{_TYPE}Experiment", "name": "iris-ab", "default": "iris", "candidates": candidates},
+        ]
+
+
+class Stage:
+    """Starts cases in `directory`, each Envoy with `concurrency` threads; ends everything that it started.
+
+    `models` says where the models are: in an Envoy of their own, beside all, or inside the Envoy of each case.
+    """
+
+    def __init__(self, directory: Path, concurrency: int = 1, models: Where = "beside") -> None:
         self._directory: Final = directory
         self._concurrency: Final = concurrency
+        self._where: Final = models
         self._stack: Final = ExitStack()
-        self._ports: Final = {name: free_port() for name in (*envoy_configs.WEIGHTS, "iris3", "sink")}
-        self._resources: Final = directory / "resources.json"
-        self._generated: dict[str, Any] | None = None
-        self._models: Final = self._envoy(envoy_configs.models(list(self._ports.values())), 1)
+        self._shared: Final = _Site.make(directory / "resources.json")
+        self._sink: Final = free_port()
+        self._generated: Final[dict[Path, dict[str, Any]]] = {}
+        self._models: Final = self._envoy(envoy_configs.models([*self._shared.ports.values(), self._sink]), 1)
 
     def __enter__(self) -> "Stage":
         return self
@@ -88,7 +120,6 @@ class Stage:
 
     def start(self, cases: Iterable[Case]) -> list[Running]:
         """Start all of them, and wait until each one serves. Raises AssertionError with its log when one does not."""
-        self._resources.write_text(json.dumps({"version_info": "1", "resources": self._experiment()}))
         running = [self._spawn(case) for case in cases]
         self._models.wait_live(_READY)
         for each in running:
@@ -96,25 +127,26 @@ class Stage:
         return running
 
     def _spawn(self, case: Case) -> Running:
+        site = self._shared
+        if self._where == "inside":
+            site = _Site.make(self._directory / f"{_slug(case.name)}.json")
         match case.kind:
             case "native":
-                return self._beside(case, lambda port: envoy_configs.native(port, self._ports))
+                return self._beside(case, site, lambda port: envoy_configs.native(port, site.ports))
             case "generated":
-                return self._beside(case, lambda port: envoy_configs.without_ext_proc(self._static(port)))
+                return self._beside(case, site, lambda port: envoy_configs.without_ext_proc(self._static(site, port)))
             case "peer":
                 at = free_port()
                 server = self._server(case, at)
                 return self._beside(
-                    case, lambda port: envoy_configs.for_peer(self._static(port), at, case.bodies), server
+                    case, site, lambda port: envoy_configs.for_peer(self._static(site, port), at, case.bodies), server
                 )
             case "product":
-                return self._product(case)
+                return self._product(case, site) if self._where == "beside" else self._sidecar(case, site)
 
-    def _product(self, case: Case) -> Running:
-        sink = f"http://127.0.0.1:{self._ports['sink']}/v1/traces"
-        given = [sink if word == TRACE_SINK else word for word in case.arguments]
-        argv = ["up", "--resources", str(self._resources), "--envoy-concurrency", str(self._concurrency), *given]
-        product = self._stack.enter_context(RunningExtproc(argv, self._directory / _slug(case.name)))
+    def _product(self, case: Case, site: _Site) -> Running:
+        argv = ["up", "--resources", str(site.resources), "--envoy-concurrency", str(self._concurrency)]
+        product = self._extproc(case, argv)
         return Running(
             case,
             product.inference_port,
@@ -124,17 +156,48 @@ class Stage:
             lambda: product.wait_ready(_READY),
         )
 
-    def _beside(self, case: Case, config: Callable[[int], dict[str, Any]], *server: Child) -> Running:
+    def _sidecar(self, case: Case, site: _Site) -> Running:
+        """Beside an Envoy of our own, because the one of `up` can't be given other listeners."""
+        sockets, admin = self._directory / f"{_slug(case.name)}-sockets", free_port()
+        argv = ["serve", "--resources", str(site.resources), "--worker-sockets", str(sockets)]
+        product = self._extproc(case, [*argv, "--envoy-admin-port", str(admin)])
+        envoy = self._envoy(
+            envoy_configs.hosting(envoy_configs.bootstrap(product.grpc_port), site.ports.values()),
+            self._concurrency,
+            case.name,
+            admin,
+        )
+        roots = (product.pid, envoy.pid)
+
+        def wait() -> None:
+            product.wait_ready(_READY)
+            envoy.wait_live(_READY)
+
+        return Running(case, product.inference_port, envoy.admin_url, roots, self._models.pid, wait)
+
+    def _extproc(self, case: Case, argv: list[str]) -> RunningExtproc:
+        sink = f"http://127.0.0.1:{self._sink}/v1/traces"
+        given = [sink if word == TRACE_SINK else word for word in case.arguments]
+        return self._stack.enter_context(RunningExtproc([*argv, *given], self._directory / _slug(case.name)))
+
+    def _beside(self, case: Case, site: _Site, config: Callable[[int], dict[str, Any]], *server: Child) -> Running:
         port = free_port()
-        envoy = self._envoy(config(port), self._concurrency, case.name)
+        given = config(port)
+        if self._where == "inside":
+            given = envoy_configs.hosting(given, site.ports.values())
+        envoy = self._envoy(given, self._concurrency, case.name)
         roots = (envoy.pid, *(each.pid for each in server))
         return Running(case, port, envoy.admin_url, roots, self._models.pid, lambda: envoy.wait_live(_READY))
 
-    def _envoy(self, config: Mapping[str, Any], concurrency: int, name: str = "models") -> RunningEnvoy:
+    def _envoy(
+        self, config: Mapping[str, Any], concurrency: int, name: str = "models", admin_port: int = 0
+    ) -> RunningEnvoy:
         # While a server is slow, Envoy would write a line for each request that it decides by itself.
         quiet = ("--log-level", "error")
         directory = self._directory / _slug(name)
-        started = RunningEnvoy(config, directory, arguments=quiet, concurrency=concurrency, new_session=True)
+        started = RunningEnvoy(
+            config, directory, admin_port=admin_port, arguments=quiet, concurrency=concurrency, new_session=True
+        )
         return self._stack.enter_context(started)
 
     def _server(self, case: Case, port: int) -> Child:
@@ -147,24 +210,13 @@ class Stage:
         self._stack.callback(child.kill)
         return child
 
-    def _static(self, port: int) -> dict[str, Any]:
-        if self._generated is None:
-            self._generated = envoy_configs.generated(self._resources, port)
-        config = json.loads(json.dumps(self._generated))
+    def _static(self, site: _Site, port: int) -> dict[str, Any]:
+        if site.resources not in self._generated:
+            self._generated[site.resources] = envoy_configs.generated(site.resources, port)
+        config: dict[str, Any] = deepcopy(self._generated[site.resources])
         [inference] = (each for each in config["static_resources"]["listeners"] if each["name"] == "inference")
         inference["address"]["socket_address"]["port_value"] = port
-        return config  # type: ignore[no-any-return]
-
-    def _experiment(self) -> list[dict[str, Any]]:
-        models = [
-            {"@type": f"{_TYPE}Model", "name": name, "endpoints": [f"127.0.0.1:{self._ports[name]}"]}
-            for name in envoy_configs.WEIGHTS
-        ]
-        candidates = [{"name": name, "weight": weight} for name, weight in envoy_configs.WEIGHTS.items()]
-        return [
-            *models,
-            {"@type": f"{_TYPE}Experiment", "name": "iris-ab", "default": "iris", "candidates": candidates},
-        ]
+        return config
 
 
 def known_flags() -> frozenset[str]:

@@ -162,8 +162,11 @@ class LeanProtocol(asyncio.Protocol):
         # To close at once, with something unread, would reset the connection, and the peer might never read why.
         if self._leaving is None:
             self._leaving = self._loop.call_later(self._timing.linger, transport.abort)
-            if transport.can_write_eof():
-                transport.write_eof()
+            try:
+                if transport.can_write_eof():
+                    transport.write_eof()
+            except OSError:  # asyncio's own loop calls shutdown(2) at once, and the peer has reset the connection
+                transport.abort()
 
     def _be_punctual(self, due: float) -> None:
         if self._deadline is None or due < self._deadline.when():

@@ -1,6 +1,7 @@
 """The lean transport's socket side: peers that do not read, that are gone, that are late; and other clients of it."""
 
 import asyncio
+import errno
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ from extproc.http2.limits import Limits, Patience
 from extproc.server.ext_proc import ExtProc
 from extproc.server.health import Health
 from extproc.server.lean import LeanServer
-from extproc.server.lean_protocol import Timing
+from extproc.server.lean_protocol import LeanProtocol, Timing
 from tests.fixtures.ext_proc import captured
 from tests.harness.waiting import eventually_async
 from tests.server.exchange import FIRST, PUBLISHED, answers, connected, ended, on_uvloop, process, reply, watch
@@ -229,6 +230,40 @@ async def test_a_peer_that_does_not_end_what_was_answered_is_left_all_the_same(f
         assert stream in client.ended
         assert not client.resets
         await asyncio.wait_for(draining, 10)
+
+
+class Reset(asyncio.Transport):
+    """One whose peer resets the connection between a write and the next: shutdown(2) then fails on asyncio's own loop.
+
+    A race between two programs in truth: once in some thousand drains.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """The system takes it."""
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_a_peer_that_is_gone_when_it_is_left_is_no_fault_of_ours() -> None:
+    def ignore(_: LeanProtocol) -> None: ...
+
+    protocol, transport = LeanProtocol(ExtProc(PUBLISHED), Health(), ignore, ignore), Reset()
+    protocol.connection_made(transport)
+    protocol.data_received(PREFACE + frame(SETTINGS, 0, 0))
+    protocol.cancel()
+    assert transport.aborted, "at once, since nobody is there to read any more"
+    protocol.connection_lost(None)
 
 
 async def run(*argv: str, within: float = 60) -> str:
