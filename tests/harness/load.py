@@ -173,7 +173,8 @@ class Load:
         return self._begun - 1
 
     async def _pace(self, number: int) -> None:
-        if self._rate and (early := self._first + number / self._rate - time.monotonic()) > 0:
+        # An event loop may wake a sleeper a little before its time.
+        while self._rate and (early := self._first + number / self._rate - time.monotonic()) > 0:
             await asyncio.sleep(early)
 
     async def _connect(self) -> "_Connection":
