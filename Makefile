@@ -51,8 +51,9 @@ fuzz: $(VENV)/.dev ## fuzz the HTTP/2 connection for ten minutes (FUZZ_SECONDS=6
 	@mkdir -p .fuzz
 	@$(BIN)/python -m tests.fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4000 -len_control=0 -artifact_prefix=.fuzz/ .fuzz
 
-protos: $(VENV)/.dev ## generate extproc/wire/pb from protos/
+protos: $(VENV)/.dev ## generate extproc/wire/pb from protos/, and the schemas of Envoy's messages
 	@$(BIN)/python protos/generate.py
+	@$(BIN)/python protos/schema.py
 
 clean: ## remove environments, caches and what the demo wrote
 	rm -rf $(VENV) .demo .fuzz build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -69,10 +70,12 @@ $(VENV)/.pip:
 	@$(PIP) install --upgrade pip
 	@touch $@
 
-# Compiled on all cores at once: pip would use one, and MLServer's imports take four times as long uncompiled.
+# Compiled on all cores at once: pip would use one, and MLServer's imports take four times as long uncompiled. Our own
+# code as well: each process of extproc needs a third less to start, where PYTHONDONTWRITEBYTECODE is set.
 define install
 	@PYTHONWARNINGS=ignore $(PIP) install --no-compile --editable '.[$1]'
-	@$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib || echo "(what is not compiled now will be on import)"
+	@$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib extproc benchmarks \
+		|| echo "(what is not compiled now will be on import)"
 	@touch $@
 endef
 

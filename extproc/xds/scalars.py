@@ -9,7 +9,6 @@ import binascii
 import re
 import struct
 from collections.abc import Callable, Mapping
-from enum import IntEnum
 from functools import cache
 from typing import Any, Final
 
@@ -65,12 +64,12 @@ def text(value: Any) -> bytes:
         raise Unfit("a string of Unicode characters") from error
 
 
-def enum(of: type[IntEnum], value: Any) -> bytes:
-    if isinstance(value, str) and value in of.__members__:
+def enum(of: Mapping[str, int], value: Any) -> bytes:
+    if isinstance(value, str) and value in of:
         return varint(of[value])
     if isinstance(value, int) and not isinstance(value, bool):
         return varint(value)
-    raise Unfit(f"one of {', '.join(of.__members__)}")
+    raise Unfit(f"one of {', '.join(of)}")
 
 
 def duration(value: Any) -> bytes:

@@ -1,63 +1,58 @@
 """Envoy's message schemas as tables, taken from envoy-data-plane's generated types.
 
-A type is found by its protobuf name and its module is imported only then, so that a command which builds no
-configuration does not pay for it. Every field is known by both of its JSON names (snake_case and lowerCamelCase).
+Those of every message that extproc writes, and of all that stand in them, are in `schema.json`, which
+`protos/schema.py` makes; others are looked up when they are needed. Every field is known by both of its JSON names
+(snake_case and lowerCamelCase).
 """
 
-import dataclasses
-import enum
-import importlib
+import json
 import re
-import typing
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
-import betterproto2
+from extproc.xds import data_plane
+from extproc.xds.data_plane import TYPE_URL
 
-TYPE_URL: Final = "type.googleapis.com/"
+__all__ = ["TYPE_URL", "Field", "Message", "fields", "find"]
 
 _TYPE_NAME: Final = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\.([A-Z]\w*)")
-_GOOGLE: Final = "envoy_data_plane.google.protobuf"
-
-# Fields of Envoy 1.40 that envoy-data-plane 2.2 does not have yet: (module, message) to (field, number, its message).
-_NEWER: Final = {
-    ("envoy_data_plane.envoy.extensions.formatter.cel.v3", "Cel"): (
-        ("cel_config", 1, "envoy.config.core.v3.CelExpressionConfig"),
-    ),
-}
+_GOOGLE: Final = "google.protobuf"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message type. `name` is the generated class's, which for nested types joins the names without a dot."""
 
-    of: type[Any]
+    package: str
+    name: str
 
     @property
-    def name(self) -> str:
-        return self.of.__name__
+    def key(self) -> str:
+        return f"{self.package}.{self.name}"
 
     @property
     def google(self) -> str:
         """The name, when it is one of google.protobuf's own types (their JSON may have a form of its own)."""
-        return self.name if self.of.__module__ == _GOOGLE else ""
+        return self.name if self.package == _GOOGLE else ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field of a message.
 
-    `kind` is betterproto2's name of the type, for a map that of its values; `message` or `enum` is the type of a
-    value of that kind. `key` is the kind of a map's keys, empty for any other field. `oneof` is the group that allows
-    only one of its fields, empty without one.
+    `kind` is the name of the type in protobuf, "message" or "enum", for a map that of its values; `message` is the type
+    of a value of that kind, and `enum` has its numbers by name. `key` is the kind of a map's keys, empty for any other
+    field. `oneof` is the group that allows only one of its fields, empty without one.
     """
 
     name: str
     number: int
     kind: str
     message: Message | None
-    enum: type[enum.IntEnum] | None
+    enum: Mapping[str, int] | None
     repeated: bool
     key: str
     oneof: str
@@ -66,51 +61,51 @@ class Field:
 @cache
 def find(type_name: str) -> Message:
     """A message type by its protobuf name. Raises LookupError when envoy-data-plane does not have it."""
-    parts = _TYPE_NAME.fullmatch(type_name)
-    if not parts:
+    if not _TYPE_NAME.fullmatch(type_name):
         raise LookupError(type_name)
-    try:
-        module = importlib.import_module(f"envoy_data_plane.{parts[1]}")
-    except ModuleNotFoundError as error:
-        raise LookupError(type_name) from error
-    # Classes are not always called like their messages: that of RBAC is Rbac. Nested ones are known by their class.
-    pool = importlib.import_module("envoy_data_plane.message_pool").default_message_pool
-    of = pool.url_to_type.get(TYPE_URL + type_name)
-    if of is None and parts[2] not in module.__all__:
-        raise LookupError(type_name)
-    return Message(of or getattr(module, parts[2]))
+    table = _table()
+    key = table["aliases"].get(type_name, type_name)
+    return _message(key if key in table["messages"] else data_plane.find(type_name))
 
 
 @cache
 def fields(message: Message) -> Mapping[str, Field]:
     """The fields of a message by each of their JSON names."""
-    hints = typing.get_type_hints(message.of)
-    table: dict[str, Field] = {}
-    for declared in dataclasses.fields(message.of):
-        meta = betterproto2.FieldMetadata.get(declared)
-        key, value = meta.map_meta or (None, meta)
-        of = value.unwrap() if value.unwrap else _innermost(hints[declared.name])
-        name = declared.name.rstrip("_")  # Python's keywords got an underscore
-        table[name] = table[_camel(name)] = Field(
-            name=name,
-            number=meta.number,
-            kind=value.proto_type,
-            message=Message(of) if value.proto_type == betterproto2.TYPE_MESSAGE else None,
-            enum=of if value.proto_type == betterproto2.TYPE_ENUM else None,
-            repeated=bool(meta.repeated),
-            key=key.proto_type if key else "",
-            oneof=meta.group or "",
-        )
-    for name, number, of_type in _NEWER.get((message.of.__module__, message.name), ()):
-        newer = Field(name, number, "message", find(of_type), None, repeated=False, key="", oneof="")
-        table[name] = table[_camel(name)] = newer
+    found = _table()["messages"].get(message.key)
+    rows = data_plane.rows(message.key) if found is None else found
+    each = [_field(name, *row) for name, row in rows.items()]
+    return {spelled: field for field in each for spelled in (field.name, _camel(field.name))}
+
+
+def _field(name: str, *row: Any) -> Field:
+    number, kind, of, repeated, key, oneof = row
+    return Field(
+        name=name,
+        number=number,
+        kind=kind,
+        message=_message(of) if kind == "message" else None,
+        enum=_numbers(of) if kind == "enum" else None,
+        repeated=repeated,
+        key=key,
+        oneof=oneof,
+    )
+
+
+def _numbers(key: str) -> Mapping[str, int]:
+    found: Mapping[str, int] | None = _table()["enums"].get(key)
+    return data_plane.numbers(key) if found is None else found
+
+
+def _message(key: str) -> Message:
+    package, _, name = key.rpartition(".")
+    return Message(package, name)
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    """`messages` and `enums` by key, and the keys of messages that are called otherwise in protobuf as `aliases`."""
+    table: Mapping[str, Any] = json.loads(Path(__file__).with_name("schema.json").read_bytes())
     return table
-
-
-def _innermost(hint: Any) -> type[Any]:
-    """The class inside `list[X]`, `X | None` and `dict[str, X]`."""
-    arguments = [argument for argument in typing.get_args(hint) if argument is not type(None)]
-    return _innermost(arguments[-1]) if arguments else typing.cast("type[Any]", hint)
 
 
 def _camel(name: str) -> str:

@@ -16,7 +16,9 @@ from extproc.core.units import SLOTS, Layer, Stickiness, UnitSource
 from extproc.xds.encode import Encoded, Json, pack, typed
 from extproc.xds.matching import header_input
 
-_BUILDER: Final = "envoy.extensions.http.ext_proc.processing_request_modifiers.mapped_attribute_builder.v3."
+_BUILDER: Final = (
+    "envoy.extensions.http.ext_proc.processing_request_modifiers.mapped_attribute_builder.v3.MappedAttributeBuilder"
+)
 
 
 def attributes(stickiness: Stickiness) -> dict[str, str]:
@@ -51,7 +53,7 @@ def asking(stickiness: Stickiness | None) -> Json:
         wanted = {names.ROUTE_NAME_ATTRIBUTE: names.ROUTE_NAME_ATTRIBUTE, **attributes(stickiness)}
         overrides["processing_request_modifier"] = {
             "name": "envoy.http.ext_proc.processing_request_modifiers.mapped_attribute_builder",
-            "typed_config": typed(_BUILDER + "MappedAttributeBuilder", mapped_request_attributes=wanted),
+            "typed_config": typed(_BUILDER, mapped_request_attributes=wanted),
         }
     per_route = pack("envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute", {"overrides": overrides})
     return {names.EXT_PROC_FILTER: per_route}

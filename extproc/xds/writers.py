@@ -150,7 +150,7 @@ def _body(field: schema.Field) -> Body:
 
 def _scalar(field: schema.Field) -> Scalar:
     if field.enum:
-        names = {name: varint(number) for name, number in field.enum.__members__.items()}
+        names = {name: varint(number) for name, number in field.enum.items()}
         return lambda value: _known(names, value)
     return _SCALARS.get(field.kind, _unsure)
 

@@ -174,7 +174,7 @@ class Load:
 
     async def _pace(self, number: int) -> None:
         # An event loop may wake a sleeper a little before its time.
-        while self._rate and (early := self._first + number / self._rate - time.monotonic()) > 0:
+        while self._rate and (early := self._first + number / self._rate - time.monotonic()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(early)
 
     async def _connect(self) -> "_Connection":

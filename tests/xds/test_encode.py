@@ -1,6 +1,7 @@
 """The encoder beside envoy-data-plane's own, and its messages for users."""
 
 import base64
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster, OutlierDetection
 from envoy_data_plane.envoy.config.core.v3 import DataSource, Metadata
 
 from extproc.errors import InvalidResource, Problem
+from extproc.xds import data_plane
+from extproc.xds.data_plane import TYPE_URL
 from extproc.xds.encode import Packed, encode, pack, plain, typed
 from extproc.xds.static import static_config
 from extproc.xds.world import Options
@@ -26,7 +29,7 @@ def problems(type_name: str, body: Any) -> list[tuple[str, str]]:
 
 
 def without_newer_fields(tree: Any) -> Any:
-    """What envoy-data-plane 2.2 knows: see schema._NEWER. It can't read the field `consecutive_5xx` by any name."""
+    """What envoy-data-plane 2.2 knows: see data_plane._NEWER. It can't read the field `consecutive_5xx` by any name."""
     match tree:
         case dict():
             unknown = ("cel_config", "consecutive_5xx")
@@ -36,8 +39,23 @@ def without_newer_fields(tree: Any) -> Any:
     return tree
 
 
+def types(tree: Any) -> Iterator[str]:
+    """The type of every Any."""
+    match tree:
+        case dict():
+            if "@type" in tree:
+                yield tree["@type"]
+            for value in tree.values():
+                yield from types(value)
+        case list():
+            for item in tree:
+                yield from types(item)
+
+
 def test_it_writes_what_envoy_data_plane_writes() -> None:
     config = without_newer_fields(static_config(WORLDS["grpc"], Options()))  # one world: theirs takes seconds
+    for type_name in {key.removeprefix(TYPE_URL) for key in types(config)}:
+        data_plane.find(type_name)  # theirs have to be imported
     ours = Bootstrap.parse(encode("envoy.config.bootstrap.v3.Bootstrap", config))
     assert ours.to_dict() == Bootstrap.from_dict(config).to_dict()
 
