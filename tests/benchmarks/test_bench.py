@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from benchmarks import load
 from benchmarks.__main__ import main
-from benchmarks.cases import CASES, NATIVE
+from benchmarks.cases import CASES, FLOOR, NATIVE, OURS
 from benchmarks.stage import known_flags
 from benchmarks.targets import TARGETS
 
@@ -44,6 +44,19 @@ def test_everything_is_measured_and_reported(tmp_path: Path) -> None:
     assert [target["figure"] for target in document["targets"]] == [target.figure for target in TARGETS]
     assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
     assert "passed" in done.stdout.splitlines()[-1]  # the micro-benchmarks
+
+
+@pytest.mark.skipif(not load.wrk(), reason=load.MISSING)
+def test_the_models_may_be_inside_each_envoy(tmp_path: Path) -> None:
+    argv = ["--quick", "--compare", "--models", "inside", "--case", OURS, "--case", FLOOR, "--out", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *argv], cwd=ROOT, capture_output=True, text=True, check=False, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    samples = json.loads((tmp_path / "results.json").read_text())["samples"]
+    assert [sample["case"] for sample in samples] == [NATIVE, OURS, FLOOR]
+    assert not any(sample["failed"] for sample in samples), samples
+    assert all(sample["decided"] > 0.5 for sample in samples[1:]), samples
 
 
 def test_without_wrk_its_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
