@@ -21,10 +21,11 @@ FLUSH_INTERVAL: Final = 0.25  # seconds
 # message, it has to stay below the 4 MiB that the gRPC server takes.
 BUFFER: Final = 3 * 1024 * 1024
 
-# Routes of experiments alone say which one they are of (`model_routes.told`): other traffic costs no entry.
+# Routes of experiments alone say which one they are of (`model_routes.told`): other traffic costs no entry. Where a
+# route has no metadata of ours the expression fails, which Envoy takes for a no; to ask first whether it has some takes
+# as long again (4,600 of 11,000 instructions, 1.40).
 _SET_METADATA: Final = "envoy.extensions.filters.http.set_metadata.v3.Config"
-_METADATA: Final = "xds.route_metadata.filter_metadata"
-_OF_AN_EXPERIMENT: Final = f"'{names.METADATA}' in {_METADATA} && 'experiment' in {_METADATA}['{names.METADATA}']"
+_OF_AN_EXPERIMENT: Final = f"'experiment' in xds.route_metadata.filter_metadata['{names.METADATA}']"
 
 # What a user's filter answers (a 401, a 429) has a route already, and meets neither extproc nor a candidate: it is no
 # outcome. Such a filter ends the way through the filters, so that what passed them all is what this one has marked.
