@@ -176,6 +176,7 @@ class Requests(Generic[Opening]):
         if number <= self._connection.last or not number & 1:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a stream {number} after stream {self._connection.last}")
         if not self._connection.accepting:
+            self._connection.spend()
             self.blocks.skip(block)
             return
         self._connection.last = number

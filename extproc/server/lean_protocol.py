@@ -165,7 +165,7 @@ class LeanProtocol(asyncio.Protocol):
             try:
                 if transport.can_write_eof():
                     transport.write_eof()
-            except OSError:  # asyncio's own loop calls shutdown(2) at once, and the peer has reset the connection
+            except OSError:  # asyncio's own loop may call shutdown(2) at once, and the peer has reset the connection
                 transport.abort()
 
     def _be_punctual(self, due: float) -> None:

@@ -36,9 +36,11 @@ def find(type_name: str) -> str:
     module = _module(package)
     # Classes are not always called like their messages: that of RBAC is Rbac, and nested ones have no dot.
     of = _pool().get(TYPE_URL + type_name)
-    if of is None and name not in module.__all__:
+    if of is None and name in getattr(module, "__all__", ()):
+        of = getattr(module, name)
+    if of is None or not dataclasses.is_dataclass(of):  # enumerations and services are in there, too
         raise LookupError(type_name)
-    return _key(of or getattr(module, name))
+    return _key(of)
 
 
 def rows(key: str) -> Mapping[str, Row]:

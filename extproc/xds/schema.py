@@ -1,8 +1,9 @@
 """Envoy's message schemas as tables, taken from envoy-data-plane's generated types.
 
 Those of every message that extproc writes, and of all that stand in them, are in `schema.json`, which
-`protos/schema.py` makes; others are looked up when they are needed. Every field is known by both of its JSON names
-(snake_case and lowerCamelCase).
+`protos/schema.py` makes; others are looked up when they are needed. What only a newer envoy-data-plane says of a
+message in the table is unknown until the table is made anew. Every field is known by both of its JSON names (snake_case
+and lowerCamelCase).
 """
 
 import json

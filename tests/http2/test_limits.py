@@ -63,6 +63,21 @@ def test_a_flood_is_told_to_calm_down(kind: str) -> None:
     pytest.fail("it may go on for ever")
 
 
+def test_streams_that_nobody_works_on_cost_as_much() -> None:
+    """After the last GOAWAY, which an honest peer has read before it opens others."""
+    raw = Raw()
+    raw.say(raw.headers(1))
+    raw.connection.drain()
+    raw.say(frame(frames.PING, 1, 0, b"draining"))
+    for n in range(3, 6 * Patience.BURST, 2):
+        answer = raw.say(raw.headers(n))
+        if raw.connection.over:
+            assert goaway(answer) is frames.ErrorCode.ENHANCE_YOUR_CALM
+            assert n // 2 >= Patience.BURST // 2, "so soon it may be an honest peer"
+            return
+    pytest.fail("it may go on for ever")
+
+
 @pytest.mark.parametrize(
     "kind", sorted(set(FLOODS) - {"malformed requests", "made to reset", "data of a stream we have reset"})
 )
