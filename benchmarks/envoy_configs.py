@@ -5,8 +5,6 @@ away from it (see `for_peer`) only spares it work that extproc's own cases do.
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from copy import deepcopy
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any, Final
 from extproc import names
 from extproc.xds.encode import typed
 from extproc.xds.http import load_assignment, socket_address, upstream
+from tests.harness.extproc import rendered
 
 Json = dict[str, Any]
 
@@ -79,21 +78,7 @@ def native(port: int, models: Mapping[str, int]) -> Json:
 
 def generated(resources: Path, port: int) -> Json:
     """What `extproc render config` prints: extproc's whole configuration as one static file. Raises RuntimeError."""
-    return _rendered("config", "--resources", str(resources), "--inference-port", str(port))
-
-
-def bootstrap(port: int) -> Json:
-    """What `extproc render bootstrap` prints for an extproc whose gRPC port is `port`. Raises RuntimeError."""
-    return _rendered("bootstrap", "--grpc-port", str(port))
-
-
-def _rendered(*arguments: str) -> Json:
-    argv = [sys.executable, "-m", "extproc", "render", *arguments, "-o", "json"]
-    rendered = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
-    if rendered.returncode:
-        raise RuntimeError(f"extproc render failed:\n{rendered.stderr}")
-    config: Json = json.loads(rendered.stdout)
-    return config
+    return rendered("config", "--resources", str(resources), "--inference-port", str(port))
 
 
 def for_peer(config: Json, port: int, bodies: bool = True) -> Json:

@@ -21,7 +21,7 @@ from benchmarks.cases import TRACE_SINK, Case
 from extproc.cli.serve import up
 from tests.harness.client import fetch
 from tests.harness.envoy import RunningEnvoy
-from tests.harness.extproc import RunningExtproc
+from tests.harness.extproc import RunningExtproc, rendered
 from tests.harness.load import run_load
 from tests.harness.ports import free_port
 from tests.harness.process import Child
@@ -162,7 +162,7 @@ class Stage:
         argv = ["serve", "--resources", str(site.resources), "--worker-sockets", str(sockets)]
         product = self._extproc(case, [*argv, "--envoy-admin-port", str(admin)])
         envoy = self._envoy(
-            envoy_configs.hosting(envoy_configs.bootstrap(product.grpc_port), site.ports.values()),
+            envoy_configs.hosting(rendered("bootstrap", "--grpc-port", str(product.grpc_port)), site.ports.values()),
             self._concurrency,
             case.name,
             admin,

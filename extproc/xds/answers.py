@@ -113,14 +113,7 @@ def _unknown(name: str) -> Json:
 
 
 def _answer(name: str, match: Json, status: int, body: Json, *formatters: Json) -> Json:
-    return {
-        "name": name,
-        "match": match,
-        "direct_response": {
-            "status": status,
-            "body_format": body_format({**body, "code": status}, *formatters),
-        },
-    }
+    return _directly(name, match, status, body_format({**body, "code": status}, *formatters))
 
 
 def _constant(name: str, match: Json, status: int, body: Json) -> Json:
@@ -130,8 +123,11 @@ def _constant(name: str, match: Json, status: int, body: Json) -> Json:
     """
     text = json.dumps({**body, "code": status}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     source = {"inline_string": text.replace("%", "%%") + "\n"}
-    body_format = {"text_format_source": source, "content_type": "application/json"}
-    return {"name": name, "match": match, "direct_response": {"status": status, "body_format": body_format}}
+    return _directly(name, match, status, {"text_format_source": source, "content_type": "application/json"})
+
+
+def _directly(name: str, match: Json, status: int, said: Json) -> Json:
+    return {"name": name, "match": match, "direct_response": {"status": status, "body_format": said}}
 
 
 def body_format(body: Json, *formatters: Json) -> Json:

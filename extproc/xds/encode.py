@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from extproc.errors import InvalidResource, Problem
 from extproc.xds import scalars, schema, writers
+from extproc.xds.data_plane import TYPE_URL
 from extproc.xds.scalars import LENGTH_DELIMITED, WIRE, tagged
 from extproc.xds.vast import Vast
 from extproc.xds.writers import Encoded, Packed, Unsure
@@ -47,7 +48,7 @@ def encode(type_name: str, body: Json) -> bytes:
 
 def typed(type_name: str, **body: Any) -> Json:
     """A message for an Any, in the spelling of Envoy's documentation."""
-    return {"@type": schema.TYPE_URL + type_name, **body}
+    return {"@type": TYPE_URL + type_name, **body}
 
 
 def plain(tree: Any) -> Any:
@@ -152,10 +153,10 @@ def _any(value: Any, path: str, problems: Problems) -> bytes:
     if isinstance(value, Packed):
         return _in_any(value.type_name, value.value)
     url = value.get("@type") if isinstance(value, Mapping) else None
-    if not isinstance(url, str) or not url.startswith(schema.TYPE_URL):
-        problems.append(Problem(path, f'must be an object with an "@type" that begins with {schema.TYPE_URL}'))
+    if not isinstance(url, str) or not url.startswith(TYPE_URL):
+        problems.append(Problem(path, f'must be an object with an "@type" that begins with {TYPE_URL}'))
         return b""
-    type_name = url.removeprefix(schema.TYPE_URL)
+    type_name = url.removeprefix(TYPE_URL)
     try:
         message = schema.find(type_name)
     except LookupError:
@@ -169,7 +170,7 @@ def _any(value: Any, path: str, problems: Problems) -> bytes:
 
 
 def _in_any(type_name: str, value: bytes) -> bytes:
-    url = (schema.TYPE_URL + type_name).encode()
+    url = (TYPE_URL + type_name).encode()
     return tagged(1, LENGTH_DELIMITED, url) + tagged(2, LENGTH_DELIMITED, value)
 
 

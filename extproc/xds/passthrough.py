@@ -10,6 +10,7 @@ from extproc import names
 from extproc.core.resources import Kind, PassThrough
 from extproc.errors import InvalidResource, Problem
 from extproc.xds import schema
+from extproc.xds.data_plane import TYPE_URL
 from extproc.xds.encode import Json, encode
 
 _ROUTE: Final = "envoy.config.route.v3.Route"
@@ -35,7 +36,7 @@ def problems(resource: PassThrough) -> list[Problem]:
 
 def encoded(resource: PassThrough) -> bytes:
     """The resource on the wire. Raises InvalidResource where `problems` finds some in its types."""
-    return encode(resource.kind.value.removeprefix(schema.TYPE_URL), body(resource))
+    return encode(resource.kind.value.removeprefix(TYPE_URL), body(resource))
 
 
 def body(resource: PassThrough) -> Json:
@@ -106,7 +107,7 @@ def _filter_rules(resource: PassThrough) -> Iterator[Problem]:
         yield Problem(given["config_discovery"][0], "is not supported: give the filter's typed_config")
     elif "typed_config" not in given:
         yield Problem("typed_config", "is missing: it says which filter this is")
-    elif given["typed_config"][1].get("@type") == schema.TYPE_URL + _ROUTER:
+    elif given["typed_config"][1].get("@type") == TYPE_URL + _ROUTER:
         yield Problem(f"{given['typed_config'][0]}.@type", "is the router, which extproc adds itself: leave it out")
 
 

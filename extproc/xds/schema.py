@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from extproc.xds import data_plane
-from extproc.xds.data_plane import TYPE_URL
-
-__all__ = ["TYPE_URL", "Field", "Message", "fields", "find"]
 
 _TYPE_NAME: Final = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\.([A-Z]\w*)")
 _GOOGLE: Final = "google.protobuf"

@@ -26,6 +26,7 @@ from extproc.xds import (
     tracing,
     workers,
 )
+from extproc.xds.data_plane import TYPE_URL
 from extproc.xds.encode import Encoded, encode
 from extproc.xds.endpoints import Split, splits
 from extproc.xds.filling import Filling
@@ -35,7 +36,6 @@ from extproc.xds.model_routes import speaks
 from extproc.xds.remembered import Remembered
 from extproc.xds.route_configurations import inference_routes, mirror_routes
 from extproc.xds.runtime import Overrides, Splits
-from extproc.xds.schema import TYPE_URL
 from extproc.xds.vast import Vast
 from extproc.xds.world import Options, World
 from extproc.xds.writers import entry

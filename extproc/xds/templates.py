@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from extproc.xds import schema
+from extproc.xds.data_plane import TYPE_URL
 from extproc.xds.scalars import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT
 from extproc.xds.writers import head
 
@@ -78,7 +79,7 @@ def _message(of: schema.Message, data: bytes) -> Parts:
     fields = {field.number: field for field in schema.fields(of).values()}
     if of.google == "Any":
         url = next(body for number, body, _ in _fields(data) if number == 1).decode()
-        inner = schema.find(url.removeprefix(schema.TYPE_URL))
+        inner = schema.find(url.removeprefix(TYPE_URL))
         return _assembled(data, lambda number: (lambda body: _message(inner, body)) if number == 2 else _text)
     return _assembled(data, lambda number: _reader(fields[number]))
 

@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from typing import Any, Final
 
 from extproc.xds import scalars, schema
+from extproc.xds.data_plane import TYPE_URL
 from extproc.xds.scalars import LENGTH_DELIMITED, WIRE, tagged, varint
 from extproc.xds.vast import Vast, Written, joined
 
@@ -218,7 +219,7 @@ def _any(_: schema.Message) -> Body:
             return _in_any(value.type_name) + varint(len(value.value)) + value.value
         if type(value) is not dict or type(value.get("@type")) is not str:
             raise Unsure
-        type_name = value["@type"].removeprefix(schema.TYPE_URL)
+        type_name = value["@type"].removeprefix(TYPE_URL)
         try:
             of = schema.find(type_name)
         except LookupError as error:
@@ -234,7 +235,7 @@ def _any(_: schema.Message) -> Body:
 @cache
 def _in_any(type_name: str) -> bytes:
     """An Any up to the length of its value."""
-    return tagged(1, LENGTH_DELIMITED, (schema.TYPE_URL + type_name).encode()) + varint(2 << 3 | LENGTH_DELIMITED)
+    return tagged(1, LENGTH_DELIMITED, (TYPE_URL + type_name).encode()) + varint(2 << 3 | LENGTH_DELIMITED)
 
 
 def _struct(of: schema.Message) -> Body:

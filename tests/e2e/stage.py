@@ -5,8 +5,6 @@ that each of the two can be killed, paused and restarted by itself.
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any, Final, Literal
 
 from tests.harness.client import Answer, fetch
 from tests.harness.envoy import RunningEnvoy
-from tests.harness.extproc import RunningExtproc
+from tests.harness.extproc import RunningExtproc, rendered
 from tests.harness.grpc_models import GrpcModelServer
 from tests.harness.load import run_load
 from tests.harness.models import ModelServer
@@ -93,10 +91,10 @@ class Stage:
             )
             return
         ports = {flag: free_port() for flag in ("--grpc-port", "--envoy-admin-port")}
-        bootstrap = render_bootstrap(ports["--grpc-port"], ports["--envoy-admin-port"])
+        flags = [item for flag, port in ports.items() for item in (flag, str(port))]
+        bootstrap = rendered("bootstrap", *flags)
         if runtime:
             bootstrap["layered_runtime"] = {"layers": [{"name": "test", "static_layer": dict(runtime)}]}
-        flags = [item for flag, port in ports.items() for item in (flag, str(port))]
         if envoy_first:
             self.envoy = self._start_envoy(bootstrap, ports["--envoy-admin-port"])
         self.extproc = self._stack.enter_context(
@@ -185,15 +183,6 @@ class Stage:
     def forget(self) -> None:
         for server in (self.iris, self.iris2, self.iris3):
             server.forget()
-
-
-def render_bootstrap(grpc_port: int, envoy_admin_port: int) -> dict[str, Any]:
-    """What `extproc render bootstrap` prints, as a user would get it."""
-    argv = [sys.executable, "-m", "extproc", "render", "bootstrap", "-o", "json"]
-    argv += ["--grpc-port", str(grpc_port), "--envoy-admin-port", str(envoy_admin_port)]
-    printed = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
-    document: dict[str, Any] = json.loads(printed)
-    return document
 
 
 def url(stage: Stage, endpoint: str = "iris") -> str:

@@ -1,8 +1,10 @@
 """The product itself as a user runs it: `python -m extproc …` in a process of its own, on free ports."""
 
+import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +19,16 @@ from tests.harness.waiting import eventually
 
 _MODULE: Final = "-m"  # in the command line of each of our own processes
 _READY: Final = re.compile(r"ready: inference (?P<inference>http://\S+) admin (?P<admin>http://\S+)")
+
+
+def rendered(*arguments: str) -> dict[str, Any]:
+    """What `extproc render` prints, as a user would get it. Raises RuntimeError when it fails."""
+    argv = [sys.executable, "-m", "extproc", "render", *arguments, "-o", "json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        raise RuntimeError(f"extproc render failed:\n{done.stderr}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
 class RunningExtproc(Closing):

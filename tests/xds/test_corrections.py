@@ -153,11 +153,7 @@ def test_an_envoy_that_takes_no_runtime_waits_for_routes_that_need_none(has_runt
 
 
 def test_a_restarted_extproc_leaves_the_runtime_of_the_last_one_until_its_routes_are_sent() -> None:
-    envoy = ModelEnvoy()
-    first = made(1, 0, None)
-    before = Subscription()
-    aim(before, envoy, first)
-    connect(before, envoy)
+    before, envoy, first = running(1)
     aim(before, envoy, made(2, 0, first))
     envoy.sent.clear()
     after = Subscription()
@@ -169,10 +165,7 @@ def test_a_restarted_extproc_leaves_the_runtime_of_the_last_one_until_its_routes
 
 
 def test_a_restarted_extproc_recognises_what_its_envoy_has() -> None:
-    envoy, first = ModelEnvoy(), made(1, 0, None)
-    before = Subscription()
-    aim(before, envoy, first)
-    connect(before, envoy)
+    _, envoy, _ = running(1)
     envoy.sent.clear()
     after = Subscription()
     aim(after, envoy, made(1, 0, None))
@@ -181,11 +174,7 @@ def test_a_restarted_extproc_recognises_what_its_envoy_has() -> None:
 
 
 def test_if_a_restarted_extproc_s_routes_are_refused_the_old_ones_keep_their_runtime() -> None:
-    envoy = ModelEnvoy()
-    first = made(1, 0, None)
-    before = Subscription()
-    aim(before, envoy, first)
-    connect(before, envoy)
+    before, envoy, first = running(1)
     aim(before, envoy, made(2, 0, first))
     envoy.refuses = frozenset({ROUTES})
     after = Subscription()
