@@ -12,7 +12,7 @@ import pytest
 from tests.fixtures.envoy_streams import recorded
 from tests.fuzz.connection import feed
 
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "30"))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris has no release for this interpreter")
