@@ -51,18 +51,27 @@ def total(samples: list[Sample], **labels: str) -> float:
     return sum(s.value for s in samples if labels.items() <= s.labels.items())
 
 
-def requests(stage: Stage) -> list[Sample]:
-    return [s for s in scraped(stage)["extproc_requests"].samples if s.name.endswith("_total")]
-
-
 @pytest.fixture(scope="module")
 def metrics(stage: Stage) -> dict[str, Metric]:
-    """A scrape after Envoy has told of every request."""
+    """A scrape after Envoy has told of every request, and the worker of every decision."""
+
+    def counted() -> dict[str, float]:
+        metrics = scraped(stage)
+        answered, decided = (
+            [s for s in metrics[name].samples if s.name.endswith("_total")]
+            for name in ("extproc_requests", "extproc_decisions")
+        )
+        return {
+            "requests": total(answered, role="primary"),
+            "copies": total(answered, role="mirror"),
+            "decisions": total(decided),
+        }
+
     eventually(
-        lambda: (total(requests(stage), role="primary"), total(requests(stage), role="mirror")),
+        counted,
         within=10,
-        saying="every request and every copy is counted",
-        until=lambda seen: seen == (FRESH + STICKY, FRESH + STICKY),
+        saying="every request, every copy and every decision is counted",
+        until=lambda seen: set(seen.values()) == {FRESH + STICKY},
     )
     return scraped(stage)
 
