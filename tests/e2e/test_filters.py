@@ -162,6 +162,12 @@ def test_what_a_filter_answers_is_no_candidate_s(stage: Stage) -> None:
         rows = [row["outcomes"]["byCode"] for row in [*found["candidates"], *found["untouched"]]]
         return sum(map(Counter, rows), Counter())
 
+    def untold() -> int:
+        path = "/stats?format=json&filter=^access_logs.grpc_access_log.(logs_written|grpc_entries_flushed)$"
+        values = [int(stat["value"]) for stat in fetch(stage.extproc.envoy_admin_url + path).json["stats"]]
+        return max(values) - min(values)
+
+    eventually(untold, within=15, saying="Envoy has told of all requests before these", until=(0).__eq__)
     before = codes()["2xx"]
     for _ in range(20):
         assert ask(stage, signed(SUBJECTS[0], ANOTHER_KEY)).status == 401

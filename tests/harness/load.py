@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self, cast
 from urllib.parse import urlsplit
@@ -33,7 +33,7 @@ class Result:
     errors: int
     error_texts: tuple[str, ...]
     seconds: float
-    latencies: tuple[float, ...]
+    latencies: tuple[float, ...] = field(repr=False)
 
     @property
     def answers(self) -> int:
