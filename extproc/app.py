@@ -187,6 +187,7 @@ class App:
             workers=self._spec.workers,
             tracing=self._settings.tracing,
             outcomes=self._settings.outcomes,
+            message_timeout=self._settings.message_timeout,
             heap_limit=(self._settings.envoy_heap_limit or 0) << 20,
             envoy_threads=self._settings.envoy_concurrency or len(os.sched_getaffinity(0)),
         )

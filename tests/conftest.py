@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import settings
 
 from tests.harness.envoy import RunningEnvoy
 from tests.harness.extproc import RunningExtproc
@@ -18,6 +19,12 @@ from tests.harness.waiting import eventually
 _MARK: Final = "TEST_SESSION_OF_EXTPROC"  # stands in the environment of everything a test starts
 _LONG: Final = ("test_readme.py", "demo", "e2e", "page", "test_app.py", "processes", "benchmarks")  # in tests/
 _LOGS: Final = pytest.StashKey[list[Callable[[], tuple[str, str]]]]()
+
+
+def pytest_configure() -> None:
+    """No example of Hypothesis is bound in time, since a busy machine is no bug; else its profile is as it was."""
+    settings.register_profile("untimed", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+    settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,8 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from extproc.cli import COMMANDS
+from extproc.collector import Tracing
 from extproc.demo.model_servers import FOLLOW_ENVOY
-from extproc.settings import Tracing
 from tests.harness.envoy import RunningEnvoy, validate
 from tests.test_packaging import PROJECT, ROOT
 

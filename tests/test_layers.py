@@ -25,6 +25,7 @@ LAYERS = (
     ("wire", "xds", "http2"),
     ("core",),
     ("settings",),
+    ("collector",),
     ("credentials",),
     ("names", "errors", "intervals"),
 )

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import trustme
 
+from extproc.collector import Tracing
 from extproc.errors import InvalidSettings
-from extproc.settings import Dashboard, Tracing
+from extproc.settings import Dashboard
 
 OTLP = "OTEL_EXPORTER_OTLP_"
 

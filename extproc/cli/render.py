@@ -17,6 +17,7 @@ from extproc import names
 from extproc.control.admission import NOTHING, Admission, admit
 from extproc.core.resources import Endpoint, Kind
 from extproc.errors import ExtprocError
+from extproc.settings import MESSAGE_TIMEOUT_MAX, MESSAGE_TIMEOUT_MIN
 from extproc.sources.once import read_once
 from extproc.xds.bootstrap import bootstrap as envoy_bootstrap
 from extproc.xds.encode import plain
@@ -112,6 +113,15 @@ def bootstrap(output: str, envoy_heap_limit: int, **options: Any) -> None:
     envvar="EXTPROC_WORKER_PORT",
     show_envvar=True,
     help="The first worker's port; the others follow.  [default: the port after --grpc-port]",
+)
+@click.option(
+    "--message-timeout",
+    default=_DEFAULTS.message_timeout,
+    envvar="EXTPROC_MESSAGE_TIMEOUT",
+    show_envvar=True,
+    show_default=True,
+    type=click.IntRange(MESSAGE_TIMEOUT_MIN, MESSAGE_TIMEOUT_MAX),
+    help="Milliseconds that a request waits for its decision, at most.",
 )
 @_output("json")
 def config(resources: tuple[Path, ...], output: str, workers: int, worker_port: int | None, **options: Any) -> None:

@@ -10,8 +10,9 @@ from typing import Any, Final, TypeVar
 import click
 
 from extproc.cli.environment import unknown
+from extproc.collector import Tracing
 from extproc.processes.specs import Logs
-from extproc.settings import Dashboard, Settings, Tracing
+from extproc.settings import MESSAGE_TIMEOUT, MESSAGE_TIMEOUT_MAX, MESSAGE_TIMEOUT_MIN, Dashboard, Settings
 from extproc.telemetry.logs import Format, configure
 
 log: Final = logging.getLogger("extproc")
@@ -69,6 +70,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default=1,
         type=click.IntRange(1),
         help="Processes that decide. One uses a core at well over 10,000 requests per second.",
+    ),
+    _option(
+        "--message-timeout",
+        default=MESSAGE_TIMEOUT,
+        type=click.IntRange(MESSAGE_TIMEOUT_MIN, MESSAGE_TIMEOUT_MAX),
+        help="Milliseconds that a request waits for its decision, at most: then Envoy splits by itself.",
     ),
     _option(
         "--transport",

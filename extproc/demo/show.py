@@ -13,6 +13,7 @@ from typing import Final, Self
 
 import aiohttp
 
+from extproc.collector import Tracing
 from extproc.demo import report, scenario
 from extproc.demo.model_servers import ModelServer, endpoints, start_all
 from extproc.demo.ports import demand_free
@@ -23,7 +24,6 @@ from extproc.demo.scenario import Scenario
 from extproc.demo.screen import Screen, weights_text
 from extproc.demo.traffic import LANES, Row, Traffic
 from extproc.errors import DemoFailed
-from extproc.settings import Tracing
 
 EDITED: Final = (20, 80)  # the candidates' weights after the edit, in the file's order
 TRAIN_WITHIN: Final = 90.0  # seconds; nearly all of it is imports

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from extproc.settings import Tracing
+from extproc.collector import Tracing
 from extproc.telemetry.decisions import Meter
 
 if TYPE_CHECKING:

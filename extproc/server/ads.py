@@ -27,7 +27,7 @@ from extproc.xds.subscription import Subscription
 log: Final = logging.getLogger(__name__)
 
 # Seconds that a cluster stays after the last route that named it. A request that was matched before may still wait for
-# ext_proc, at most its message_timeout, or longer on a machine that is short of CPU.
+# ext_proc, at most its message_timeout (two seconds), or longer on a machine that is short of CPU.
 LINGER: Final = 5.0
 
 # Seconds without any Envoy before that is said: one that is started again, or loses its connection, is back within a

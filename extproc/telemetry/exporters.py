@@ -2,7 +2,7 @@
 
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from extproc.settings import Tracing
+from extproc.collector import Tracing
 
 
 def exporter(tracing: Tracing) -> SpanExporter:

@@ -20,10 +20,10 @@ from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from extproc import __version__
+from extproc.collector import Tracing
 from extproc.core.split import DRAW_BITS
 from extproc.core.table import Decision
 from extproc.errors import InvalidSettings
-from extproc.settings import Tracing
 from extproc.telemetry.exporters import exporter
 
 Metadata = Iterable[tuple[str, str | bytes]]  # of a gRPC call; read more than once

@@ -8,11 +8,9 @@ from extproc.xds import answers, json_bodies, memory, openai_answers, v2_bodies
 from extproc.xds.access_logs import logged, passed
 from extproc.xds.encode import Json, typed
 from extproc.xds.http import filter_chain, socket_address
+from extproc.xds.model_routes import seconds
 from extproc.xds.tracing import traced
 from extproc.xds.world import Options
-
-# How long a request waits for extproc, which answers in well under a millisecond, before Envoy goes on without it.
-MESSAGE_TIMEOUT: Final = "0.2s"
 
 STREAM_IDLE_TIMEOUT: Final = "300s"
 
@@ -49,7 +47,7 @@ def listener(options: Options, route_specifier: Json, filters: Iterable[Json] = 
                     *([passed()] if marked else ()),
                     json_bodies.reading(),
                     *v2_bodies.reading(),
-                    _EXT_PROC,
+                    _ext_proc(options),
                     # Behind ext_proc: they go by what it has decided.
                     json_bodies.writing(),
                     v2_bodies.writing(),
@@ -86,31 +84,32 @@ def listener(options: Options, route_specifier: Json, filters: Iterable[Json] = 
     }
 
 
-_EXT_PROC: Final = {
-    "name": names.EXT_PROC_FILTER,
-    "disabled": True,
-    "typed_config": typed(
-        "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
-        grpc_service={"envoy_grpc": {"cluster_name": names.EXT_PROC_CLUSTER}},
-        # Without an answer the request goes where Envoy's own split has sent it already.
-        failure_mode_allow=True,
-        message_timeout=MESSAGE_TIMEOUT,
-        request_attributes=[names.ROUTE_NAME_ATTRIBUTE],
-        forward_rules={"allowed_headers": {"patterns": [{"exact": names.ROUTE_HEADER}]}},
-        processing_mode={
-            "request_header_mode": "SEND",
-            "response_header_mode": "SKIP",
-            "request_body_mode": "NONE",
-            "response_body_mode": "NONE",
-            "request_trailer_mode": "SKIP",
-            "response_trailer_mode": "SKIP",
-        },
-        # All that extproc may do is to name a route: no other header, no answer of its own, no more of the body.
-        mutation_rules={"disallow_all": True, "allow_expression": {"regex": names.LABEL_HEADER}},
-        disable_immediate_response=True,
-        allow_mode_override=False,
-        # Envoy drops dynamic metadata of an answer unless its namespace is named here. It says why a request went
-        # where it went, in Envoy's span and access log.
-        metadata_options={"receiving_namespaces": {"untyped": [names.METADATA]}},
-    ),
-}
+def _ext_proc(options: Options) -> Json:
+    return {
+        "name": names.EXT_PROC_FILTER,
+        "disabled": True,
+        "typed_config": typed(
+            "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+            grpc_service={"envoy_grpc": {"cluster_name": names.EXT_PROC_CLUSTER}},
+            # Without an answer the request goes where Envoy's own split has sent it already.
+            failure_mode_allow=True,
+            message_timeout=seconds(options.message_timeout),
+            request_attributes=[names.ROUTE_NAME_ATTRIBUTE],
+            forward_rules={"allowed_headers": {"patterns": [{"exact": names.ROUTE_HEADER}]}},
+            processing_mode={
+                "request_header_mode": "SEND",
+                "response_header_mode": "SKIP",
+                "request_body_mode": "NONE",
+                "response_body_mode": "NONE",
+                "request_trailer_mode": "SKIP",
+                "response_trailer_mode": "SKIP",
+            },
+            # All that extproc may do is to name a route: no other header, no answer of its own, no more of the body.
+            mutation_rules={"disallow_all": True, "allow_expression": {"regex": names.LABEL_HEADER}},
+            disable_immediate_response=True,
+            allow_mode_override=False,
+            # Envoy drops dynamic metadata of an answer unless its namespace is named here. It says why a request went
+            # where it went, in Envoy's span and access log.
+            metadata_options={"receiving_namespaces": {"untyped": [names.METADATA]}},
+        ),
+    }

@@ -8,7 +8,7 @@ drops the rest (counted in tracing.opentelemetry.*).
 from typing import Any, Final
 
 from extproc import names
-from extproc.settings import Tracing
+from extproc.collector import Tracing
 from extproc.xds.clusters import CONNECT_TIMEOUT, HTTP1, HTTP2, discovery, is_address
 from extproc.xds.encode import Json, typed
 from extproc.xds.http import load_assignment, socket_address, upstream

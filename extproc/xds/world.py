@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from extproc.collector import Tracing
 from extproc.core.resources import Endpoint, Experiment, Model, PassThrough
 from extproc.names import Protocol
-from extproc.settings import Tracing
+from extproc.settings import MESSAGE_TIMEOUT
 
 Address = Endpoint | Path  # where a worker listens: over TCP, or on the Unix socket of that path
 
@@ -35,8 +36,8 @@ class Options:
 
     `inference_*` and `envoy_admin_*` are Envoy's own sockets; `grpc_*` is where Envoy finds extproc's ADS, and
     `workers` where it finds those who decide. Without `tracing` there are no traces; without `outcomes` Envoy does not
-    say how requests ended. Envoy shall keep its heap below `heap_limit` bytes, with 0 it has no limit; it has so many
-    threads that take requests.
+    say how requests ended. A request waits for its decision for `message_timeout` milliseconds at most. Envoy shall
+    keep its heap below `heap_limit` bytes, with 0 it has no limit; it has so many threads that take requests.
     """
 
     inference_host: str = "0.0.0.0"  # noqa: S104 (the port that clients call)
@@ -48,5 +49,6 @@ class Options:
     workers: tuple[Address, ...] = (Endpoint("127.0.0.1", 50052),)
     tracing: Tracing | None = None
     outcomes: bool = True
+    message_timeout: int = MESSAGE_TIMEOUT
     heap_limit: int = 0
     envoy_threads: int = 1

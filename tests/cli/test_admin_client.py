@@ -257,7 +257,7 @@ def test_a_server_that_answers_before_it_has_read_all_is_heard() -> None:
     assert isinstance(caught.value, AdminRefusedError | AdminUnreachableError)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(
         st.binary(max_size=200),

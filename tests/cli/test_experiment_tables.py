@@ -236,7 +236,7 @@ def test_no_table_is_imported_before_it_is_drawn() -> None:
     assert "\nfrom extproc.cli.experiment_tables" not in source
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(broken(a_list()))
 def test_whatever_fits_can_be_drawn(document: Any) -> None:
     try:
@@ -248,7 +248,7 @@ def test_whatever_fits_can_be_drawn(document: Any) -> None:
         assert drawn(experiment_status(shown, wide=True))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(broken(a_history()))
 def test_whatever_history_fits_can_be_drawn(document: Any) -> None:
     try:

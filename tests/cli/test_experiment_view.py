@@ -86,7 +86,7 @@ def test_what_lacks_the_main_thing_is_a_misfit(read: Any, said: str) -> None:
         read({"name": "x"})
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(broken(a_document()))
 def test_no_experiment_ends_worse_than_in_a_misfit(document: Any) -> None:
     try:
@@ -95,7 +95,7 @@ def test_no_experiment_ends_worse_than_in_a_misfit(document: Any) -> None:
         assert str(misfit).isprintable()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(broken(a_list()))
 def test_no_list_does(document: Any) -> None:
     try:
@@ -104,7 +104,7 @@ def test_no_list_does(document: Any) -> None:
         assert str(misfit).isprintable()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(broken(a_history()))
 def test_no_history_does(document: Any) -> None:
     try:

@@ -85,7 +85,7 @@ def test_without_requests_there_is_no_table_and_no_split() -> None:
     assert not any("ERRORS" in line or line.startswith("split") for line in lines)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(broken(measured(MISMATCH)))
 def test_whatever_fits_can_be_drawn(document: Any) -> None:
     try:

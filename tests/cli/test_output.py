@@ -93,7 +93,7 @@ def test_a_long_text_stays_on_one_line_of_yaml(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.count("\n") == 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(max_size=20))

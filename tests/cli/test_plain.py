@@ -18,7 +18,7 @@ def test_escape_codes_are_spelled_out() -> None:
     assert plain("\x1b[2J\x9b31m\x07\u202e") == "\\x1b[2J\\x9b31m\\x07\\u202e"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(st.characters()))
 def test_whatever_comes_is_printable(text: str) -> None:
     assert plain(text).isprintable()

@@ -22,7 +22,7 @@ CLUSTER = {
 }
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | int | Path) -> Result:
     return CliRunner().invoke(render, [str(argument) for argument in arguments])
 
 
@@ -42,6 +42,12 @@ def test_the_checked_in_bootstrap_is_what_is_printed() -> None:
     assert CHECKED_IN.read_text() == printed.output, (
         "envoy/bootstrap.yaml is stale: extproc render bootstrap > envoy/bootstrap.yaml"
     )
+
+
+def test_the_configuration_is_told_how_long_a_request_waits(tmp_path: Path) -> None:
+    file = written(tmp_path / "r.json", a_model())
+    assert '"message_timeout": "0.200s"' in run("config", "--resources", file).output
+    assert '"message_timeout": "1.500s"' in run("config", "--resources", file, "--message-timeout", 1500).output
 
 
 def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from unittest.mock import patch as patched
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.control.blame import refused
@@ -56,7 +56,6 @@ def _after(draw: st.DrawFn, state: State, before: tuple[Document, ...]) -> tuple
     return connected(state, draw(st.booleans())), before
 
 
-@settings(deadline=None)  # the machine of a test may be busy
 @given(st.data())
 def test_whatever_happens_they_are_those_of_the_state(data: st.DataObject) -> None:
     followed, state, before, published = Derived(), State(), tuple[Document, ...](), Published()

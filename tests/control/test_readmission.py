@@ -3,7 +3,7 @@
 from dataclasses import replace
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.control import readmission
@@ -16,7 +16,6 @@ from tests.control.changing import UNTAKEN, documents, objections
 from tests.control.test_admission import experiment, model, valid
 
 
-@settings(deadline=None)  # the machine of a test may be busy
 @given(st.data())
 def test_it_says_what_admission_says(data: st.DataObject) -> None:
     admission, before = NOTHING, tuple[Document, ...]()

@@ -76,7 +76,7 @@ def test_a_spec_is_read_back_equal(tmp_path: Path, spec: Experiment) -> None:
         assert store.current()[spec.name].spec == spec
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     caller=st.text(st.characters(exclude_categories=["Cs"])),
     why=st.text(st.characters(exclude_categories=["Cs"])),

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from extproc.settings import MESSAGE_TIMEOUT
 from tests.harness.client import Answer, fetch
 from tests.harness.envoy import RunningEnvoy
 from tests.harness.extproc import RunningExtproc, rendered
@@ -20,6 +21,11 @@ from tests.harness.ports import free_port
 from tests.harness.waiting import eventually
 
 TYPE: Final = "type.googleapis.com/extproc.v1."
+
+# What extproc decides is told from what Envoy does by itself. A busy machine may keep a worker waiting for longer than
+# requests wait for it by default, which is left to the tests of that.
+PATIENT: Final = ("--message-timeout", "2000")
+AS_IN_PRODUCTION: Final = ("--message-timeout", str(MESSAGE_TIMEOUT))
 
 
 def model(name: str, *endpoints: str, **fields: Any) -> dict[str, Any]:
@@ -80,9 +86,9 @@ class Stage:
     ) -> None:
         """Start extproc, with `more` flags, and Envoy, and wait until both serve, Envoy only if it shall go `live`.
 
-        `runtime` are settings of an Envoy that stands beside extproc (`serve`).
+        Unless told otherwise extproc is PATIENT. `runtime` are settings of an Envoy that stands beside it (`serve`).
         """
-        options: tuple[str | Path, ...] = ("--resources", self.file, *more)
+        options: tuple[str | Path, ...] = (*PATIENT, "--resources", self.file, *more)
         if topology == "up":
             self.extproc = self._stack.enter_context(
                 RunningExtproc.start(

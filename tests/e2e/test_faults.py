@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import show_on_failure
-from tests.e2e.stage import Stage, experiment, url
+from tests.e2e.stage import AS_IN_PRODUCTION, Stage, experiment, url
 from tests.harness.load import Load, Result, run_load
 from tests.harness.statistics import binomial_interval
 from tests.harness.waiting import eventually
@@ -26,7 +26,7 @@ TRIAL = experiment("iris-ab", {"iris": 70, "iris2": 30}, default="iris")
 def shared(open_stage: Callable[[], Stage]) -> Stage:
     stage = open_stage()
     stage.write(TRIAL)
-    stage.start("serve")
+    stage.start("serve", *AS_IN_PRODUCTION)
     return stage
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from tests.conftest import show_on_failure
-from tests.e2e.stage import Stage, experiment, url
+from tests.e2e.stage import AS_IN_PRODUCTION, Stage, experiment, url
 from tests.harness.client import fetch
 from tests.harness.load import Load, Result, run_load
 from tests.harness.statistics import binomial_interval
@@ -32,7 +32,7 @@ REPLACED_WITHIN: Final = 8.0  # seconds until one that hangs is, on a machine th
 def up(open_stage: Callable[[], Stage]) -> Stage:
     stage = open_stage()
     stage.write(TRIAL)
-    stage.start("up")
+    stage.start("up", *AS_IN_PRODUCTION)
     return stage
 
 
@@ -40,7 +40,8 @@ def up(open_stage: Callable[[], Stage]) -> Stage:
 def pair(open_stage: Callable[[], Stage], tmp_path_factory: pytest.TempPathFactory) -> Stage:
     stage = open_stage()
     stage.write(TRIAL)
-    stage.start("serve", "--workers", "2", "--worker-sockets", str(tmp_path_factory.mktemp("sockets")))
+    sockets = str(tmp_path_factory.mktemp("sockets"))
+    stage.start("serve", *AS_IN_PRODUCTION, "--workers", "2", "--worker-sockets", sockets)
     return stage
 
 

@@ -176,7 +176,5 @@ class Conversation(RuleBasedStateMachine):
             del self.told[stream]
 
 
-Conversation.TestCase.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[*HealthCheck]
-)
+Conversation.TestCase.settings = settings(max_examples=30, stateful_step_count=40, suppress_health_check=[*HealthCheck])
 TestConversation = Conversation.TestCase

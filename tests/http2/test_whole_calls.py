@@ -263,7 +263,7 @@ def whole(count: int, head: list[bytes], body: bytes) -> Callable[[int], bytes]:
 RUNS: Final = st.builds(whole, st.integers(1, 6), st.sampled_from([[PLAIN], TRACED, CAREFUL]), BODIES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     parts=st.lists(st.one_of(FRAMES, RUNS, RUNS, st.integers(1, 30)), max_size=40),
     cut=st.sampled_from([1, 50, 130, 400, 100_000]),

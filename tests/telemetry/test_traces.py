@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
+from extproc.collector import Tracing
 from extproc.core.table import Decision, Outcome
 from extproc.errors import InvalidSettings
-from extproc.settings import Tracing
 from extproc.telemetry.traces import Traces, sampled
 from tests.harness.otlp import Collector
 from tests.harness.ports import free_port

@@ -122,7 +122,7 @@ def test_a_trace_that_nobody_keeps_is_none(traceparent: str) -> None:
     assert [entry.trace for entry in read(bytes(official))] == [""]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(NAMES), st.integers(0, 2000), st.binary(max_size=6))
 def test_no_message_makes_reading_raise_anything_else(name: str, at: int, garbage: bytes) -> None:
     message = captured(name)

@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.core.matches import Match
@@ -115,13 +115,11 @@ def experiments(draw: st.DrawFn) -> Experiment:
     )
 
 
-@settings(deadline=None)
 @given(models() | experiments())
 def test_what_is_written_reads_back(resource: Model | Experiment) -> None:
     assert the_only(json.dumps(write(resource))).resource == resource
 
 
-@settings(deadline=None)
 @given(models() | experiments())
 def test_what_is_written_is_canonical(resource: Model | Experiment) -> None:
     written = write(resource)

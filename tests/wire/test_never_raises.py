@@ -31,20 +31,20 @@ values = st.recursive(
 type_urls = st.sampled_from([kind.value for kind in Kind])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.binary() | st.text(st.characters(codec=None)), st.sampled_from(["f.json", "f.yaml", "body"]))
 @example(b"- ? - !<!> ", "f.yaml")
 def test_no_bytes_and_no_text_make_reading_raise(text: str | bytes, origin: str) -> None:
     assert_sound(read(text, origin))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text(st.sampled_from("{}[]:,-?&*!|>'\"%@# \n\tabAB019.~"), max_size=40))
 def test_no_mixture_of_yamls_signs_makes_reading_raise(text: str) -> None:
     assert_sound(read(text, "f.yaml"))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(KEYS), values, max_size=8), type_urls, st.booleans())
 def test_no_json_value_makes_reading_raise(fields: dict[str, Any], type_url: str, typed: bool) -> None:
     value = {**fields, "@type": type_url} if typed else fields

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.core.resources import Experiment, Model, Resource
@@ -29,13 +29,11 @@ ODD: list[Any] = [
 ]  # fmt: skip
 
 
-@settings(deadline=None)
 @given(models() | experiments())
 def test_what_is_written_is_read_as_it_was_or_not_at_all(resource: Model | Experiment) -> None:
     assert quickly(write(resource)) in (None, resource)
 
 
-@settings(deadline=None)
 @given(models() | experiments(), st.data())
 def test_whatever_stands_in_a_place_of_it_is_read_as_the_long_way_reads_it(
     resource: Model | Experiment, data: st.DataObject

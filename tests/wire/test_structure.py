@@ -37,7 +37,7 @@ values: st.SearchStrategy[Any] = st.sampled_from([
 spellings = st.sampled_from([s for d in (MODEL, EXPERIMENT) for f in d.fields for s in (f.name, f.json_name)])
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.sampled_from([MODEL, EXPERIMENT]), st.dictionaries(spellings, values, max_size=4))
 def test_what_is_read_without_a_gap_is_what_protobuf_reads(descriptor: Descriptor, value: dict[str, Any]) -> None:
     reading = read_message(descriptor, value)
@@ -47,7 +47,7 @@ def test_what_is_read_without_a_gap_is_what_protobuf_reads(descriptor: Descripto
         assert ours == json_format.ParseDict(value, message())
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.sampled_from([MODEL, EXPERIMENT]), st.dictionaries(spellings, values, max_size=4))
 def test_what_protobuf_refuses_has_a_gap(descriptor: Descriptor, value: dict[str, Any]) -> None:
     try:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from extproc.core.resources import Endpoint
 from extproc.xds.static import static_config
@@ -14,6 +15,8 @@ from extproc.xds.world import Options, World
 from tests.harness.client import Answer, fetch
 from tests.harness.envoy import RunningEnvoy
 from tests.harness.ports import free_port
+
+PATIENT: Final = 2000  # milliseconds that a request waits for its decision, on a machine that may be busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,18 @@ class Stage:
 
 
 @contextlib.contextmanager
-def serving(world: World, directory: Path, *, worker_port: int = 0, grpc_port: int = 0) -> Iterator[Stage]:
+def serving(
+    world: World, directory: Path, *, worker_port: int = 0, grpc_port: int = 0, message_timeout: int = PATIENT
+) -> Iterator[Stage]:
     """Run `world`; the ports are where a worker and the control process would be, by default nobody is there."""
     port = free_port()
     worker = Endpoint("127.0.0.1", worker_port or free_port())
     options = Options(
-        inference_host="127.0.0.1", inference_port=port, grpc_port=grpc_port or free_port(), workers=(worker,)
+        inference_host="127.0.0.1",
+        inference_port=port,
+        grpc_port=grpc_port or free_port(),
+        workers=(worker,),
+        message_timeout=message_timeout,
     )
     with RunningEnvoy.start(static_config(world, options), directory) as envoy:
         yield Stage(envoy, f"http://127.0.0.1:{port}")

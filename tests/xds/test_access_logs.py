@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from extproc import names
-from extproc.settings import Tracing
+from extproc.collector import Tracing
 from extproc.xds import access_logs, bootstrap
 from extproc.xds.access_logs import logged
 from extproc.xds.static import static_config

@@ -198,7 +198,7 @@ OPERATION = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(OPERATION, max_size=10))
 def test_no_old_weight_comes_back_whatever_crosses(operations: list[tuple[str, int]]) -> None:
     envoy, subscription = ModelEnvoy(), Subscription()

@@ -10,6 +10,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from extproc import names
 from extproc.core.resources import MILLION, ResourceType
+from extproc.settings import MESSAGE_TIMEOUT
 from extproc.xds import inference
 from extproc.xds.http import rds
 from extproc.xds.world import Options
@@ -19,8 +20,6 @@ from tests.harness.waiting import eventually
 from tests.xds.decider import Decider, setting
 from tests.xds.given import a_model, a_world, an_experiment
 from tests.xds.stage import Stage, serving
-
-MESSAGE_TIMEOUT = float(inference.MESSAGE_TIMEOUT.removesuffix("s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with Decider() as decider:
         try:
             where = tmp_path_factory.mktemp("inference")
-            with serving(a_world(models, experiments), where, worker_port=decider.port) as stage:
+            world, timeout = a_world(models, experiments), MESSAGE_TIMEOUT
+            with serving(world, where, worker_port=decider.port, message_timeout=timeout) as stage:
                 eventually(lambda: stage.envoy.healthy("extproc"), within=10, saying="Envoy knows extproc to be well")
                 yield Scene(stage, decider, servers, rpc)
         finally:
@@ -74,6 +74,12 @@ def test_the_user_s_filters_come_first_and_the_router_last() -> None:
     assert filters[0] == "mine"
     assert filters.index(names.EXT_PROC_FILTER) > 0
     assert filters[-1] == "envoy.filters.http.router"
+
+
+def test_how_long_a_request_waits_for_its_decision() -> None:
+    (chain,) = inference.listener(Options(message_timeout=50), rds("inference"))["filter_chains"]
+    filters = {each["name"]: each for each in chain["filters"][0]["typed_config"]["http_filters"]}
+    assert filters[names.EXT_PROC_FILTER]["typed_config"]["message_timeout"] == "0.050s"
 
 
 @pytest.mark.parametrize(("filters", "outcomes"), [(0, True), (0, False), (1, False), (1, True)])
@@ -201,14 +207,13 @@ def test_an_extproc_that_hangs_costs_a_request_the_message_timeout_and_soon_noth
         assert (answer.status, answer.headers["x-seldon-route"]) == (200, ":iris_1:")
         return took, len(scene.decider.requests) - before
 
+    longest = MESSAGE_TIMEOUT / 1000
     scene.decider.hang()
     try:
         took, times = asked()
         assert times == 1
-        assert took > MESSAGE_TIMEOUT / 2  # it has waited
-        eventually(
-            asked, within=10, saying="it is not asked any more", until=lambda s: s[1] == 0 and s[0] < MESSAGE_TIMEOUT
-        )
+        assert took > longest / 2  # it has waited
+        eventually(asked, within=10, saying="it is not asked any more", until=lambda s: s[1] == 0 and s[0] < longest)
     finally:
         scene.decider.proceed()
     eventually(asked, within=10, saying="it is asked again", until=lambda seen: seen[1] == 1)

@@ -87,7 +87,7 @@ class Members:
 @given(
     members=MEMBERS, at=st.integers(0), name=st.text(min_size=1, max_size=30), chance=st.randoms(use_true_random=False)
 )
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_in_any_json_object_the_name_alone_is_replaced(
     place: Callable[[bytes], Place],
     said: Callable[[bytes], bytes],
@@ -115,7 +115,7 @@ def test_in_any_json_object_the_name_alone_is_replaced(
 
 
 @given(members=MEMBERS, chance=st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_name_further_in_is_none(
     place: Callable[[bytes], Place], members: list[tuple[str, Any]], chance: random.Random
 ) -> None:
@@ -129,7 +129,7 @@ def test_a_name_further_in_is_none(
 @example(b'{"model":"a\\')
 @example(b'{"model"')
 @example(b"\xef\xbb\xbf")
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_whatever_the_bytes_are_there_is_an_answer(place: Callable[[bytes], Place], body: bytes) -> None:
     found = place(body)
     if isinstance(found, str):

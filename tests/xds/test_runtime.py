@@ -101,7 +101,7 @@ def flat(held: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     return {key: number for of_one in held.values() for key, number in of_one.items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WORLDS)
 def test_every_number_has_a_key_and_is_known_by_it(given: World) -> None:
     routes, split = written(given)
@@ -113,7 +113,7 @@ def test_every_number_has_a_key_and_is_known_by_it(given: World) -> None:
             assert split.numbers[key] == number
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(changes())
 def test_what_is_alike_has_the_same_routes_but_for_numbers_and_a_runtime_makes_up_for_these(
     change: tuple[World, World],
@@ -129,7 +129,7 @@ def test_what_is_alike_has_the_same_routes_but_for_numbers_and_a_runtime_makes_u
             assert goes(old_list, random, runtime) == goes(new_list, random, {})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(changes())
 def test_what_has_other_routes_is_not_alike(change: tuple[World, World]) -> None:
     (old, one), (new, other) = map(written, change)
@@ -240,7 +240,6 @@ def test_what_was_worked_out_before_is_not_worked_out_again() -> None:
     assert overrides({"e": old}, {"e": old}, {"e": weighed}, known) == {}
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text("ab.,>é", min_size=1), st.integers(0, MILLION)))
 def test_the_resource_is_a_runtime_of_fractional_percents(held: dict[str, int]) -> None:
     layer = {key: {"numerator": number, "denominator": "MILLION"} for key, number in held.items()}

@@ -8,7 +8,7 @@ import sys
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.control.health import HealthView
@@ -77,7 +77,6 @@ def test_what_is_remembered_is_what_would_be_built(name: str) -> None:
     assert build(WORLDS[name], Options()) == remembered
 
 
-@settings(deadline=None)  # the machine of a test may be busy
 @given(st.data())
 def test_what_was_built_piece_by_piece_is_what_is_built_at_once(data: st.DataObject) -> None:
     """However the resources came to be what they are."""
@@ -96,7 +95,6 @@ def test_what_was_built_piece_by_piece_is_what_is_built_at_once(data: st.DataObj
     assert build(world, Options()) == built
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_routes_that_were_served_are_served_again_as_long_as_numbers_make_up_for_all(data: st.DataObject) -> None:
     state, before = State(), tuple[Document, ...]()

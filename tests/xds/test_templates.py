@@ -1,7 +1,7 @@
 """Templates: what is filled in is what would be written, whatever the lengths of the names."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.xds.encode import encode, pack
@@ -31,7 +31,6 @@ def on_match(name: str, other: str) -> bytes:
 LENGTHS = st.integers(1, 300)  # so that lengths of one and of two bytes stand around them
 
 
-@settings(deadline=None)  # the first one imports Envoy's types
 @given(LENGTHS, LENGTHS)
 def test_what_is_filled_in_is_what_is_written(one: int, other: int) -> None:
     made = Template(ON_MATCH, on_match(placeholder(0), placeholder(1)))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from extproc import names
+from extproc.collector import Tracing
 from extproc.credentials import ClientTls
-from extproc.settings import Tracing
 from extproc.xds.snapshot import CLUSTER, LISTENER, build
 from extproc.xds.static import static_config
 from extproc.xds.world import Options

@@ -7,7 +7,7 @@ from struct import Struct
 from typing import Any, Final
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lupa.luajit21 import LuaRuntime
 from tritonclient.grpc import service_pb2 as pb
@@ -102,7 +102,6 @@ def cut(body: bytes, places: list[int]) -> list[bytes]:
 CUTS = st.lists(st.integers(0, 600), max_size=12)
 
 
-@settings(deadline=None)
 @given(NAMES, SERVED, st.binary(max_size=300), CUTS)
 @example("a", "b" * 255, b"", list(range(600)))
 def test_a_renamed_request_is_the_one_that_protobuf_would_write(
@@ -116,7 +115,6 @@ def test_a_renamed_request_is_the_one_that_protobuf_would_write(
     assert found == [name.encode()]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=100)), min_size=1, max_size=5), SERVED, CUTS)
 def test_of_a_stream_every_message_is_renamed(
     renamed: Rename, sent: list[tuple[str, bytes]], served: str, cuts: list[int]
@@ -128,7 +126,6 @@ def test_of_a_stream_every_message_is_renamed(
     assert renamed(served, cut(body, cuts)) == framed(*messages)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([pb.ModelReadyRequest, pb.ModelMetadataRequest, pb.ModelConfigRequest]), NAMES, SERVED)
 def test_the_requests_about_a_model_are_renamed(renamed: Rename, kind: Any, name: str, served: str) -> None:
     assert renamed(served, [framed(kind(name=name, version="2"))]) == framed(kind(name=served, version="2"))
@@ -179,7 +176,6 @@ def test_what_is_no_plain_message_passes(renamed: Rename, what: str) -> None:
     assert whole == (body if len(body) >= PREFIX.size else b""), "an end without its beginning is held back for more"
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400), CUTS)
 def test_whatever_the_bytes_are_nothing_is_raised_and_no_message_changes_its_end(
     renamed: Rename, called: Rename, body: bytes, cuts: list[int]
@@ -205,7 +201,6 @@ def answers(name: str, rest: bytes) -> Iterator[tuple[bytes, Any]]:
     yield b"\x0a", config
 
 
-@settings(deadline=None)
 @given(SERVED, NAMES, st.binary(max_size=300), CUTS)
 @example("s" * 255, "c", b"r" * 200, [])
 @example("s", "c" * 255, b"r" * 127, list(range(600)))
@@ -221,7 +216,6 @@ def test_an_answer_calls_the_model_as_the_client_did(
         assert called(path, served, name, cut(framed(answer), cuts)) == framed(wanted)
 
 
-@settings(deadline=None)
 @given(SERVED, NAMES, CUTS)
 def test_an_answer_of_a_stream_may_stand_bare(called: Rename, served: str, name: str, cuts: list[int]) -> None:
     """As MLServer sends it: the protocol has ModelStreamInferResponse around it."""
@@ -230,7 +224,6 @@ def test_an_answer_of_a_stream_may_stand_bare(called: Rename, served: str, name:
     assert called(b"\x12", served, name, cut(sent, cuts)) == wanted
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=20), CUTS)
 def test_what_comes_after_the_one_answer_passes(called: Rename, rest: bytes, cuts: list[int]) -> None:
     sent = framed(pb.ModelInferResponse(model_name="served")) + rest
