@@ -9,7 +9,7 @@ import logging
 import mmap
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +19,7 @@ from extproc.control.drafts import API
 from extproc.control.lifecycle import Lifecycle
 from extproc.control.plane import Outlets, Plane
 from extproc.control.store import Store
+from extproc.core.offers import Document
 from extproc.core.resources import Kind
 from extproc.core.table import Patch
 from extproc.processes import interpreter, notices
@@ -43,6 +44,7 @@ from extproc.server.readiness import ReadinessWatch
 from extproc.server.table_feed import TableFeed
 from extproc.settings import Settings
 from extproc.sources.files import FileSource
+from extproc.sources.last_good import LastGood
 from extproc.telemetry.decision_log import logged
 from extproc.telemetry.decisions import SIZE, Meter, Meters
 from extproc.wire.ext_proc import Published
@@ -78,6 +80,7 @@ class App:
         self._feed = TableFeed()
         self._published = Published()
         self._store = Store.open(settings.state_dir)
+        self._last_good = LastGood(spec.last_good)
         self._held = asyncio.Queue[Mapping[str, bytes]]()
         outlets = Outlets(self._publish, self._aged, partial(datetime.now, UTC))
         # The API comes first: whenever it and a file both claim a name, the API had it before, or it would have been
@@ -110,10 +113,12 @@ class App:
             stack.push_async_callback(self._outcomes.stop)
             if self._traces:
                 stack.push_async_callback(asyncio.to_thread, self._traces.close)
-            source = stack.enter_context(closing(FileSource(settings.resources)))
+            source = stack.enter_context(closing(FileSource(settings.resources, self._last_good)))
             with self._plane.as_one():
                 self._changes.lifecycle.resume()
-                self._plane.offer(FILES, source.read())
+                documents = source.read()
+                self._plane.offer(FILES, source.before())  # what the process before this one had in force
+                self._offer(documents)
                 self._changes.record_files()
                 await self._readiness.first_look()
 
@@ -139,7 +144,7 @@ class App:
 
             background = [
                 self._build,
-                lambda: source.watch(lambda documents: self._plane.offer(FILES, documents)),
+                lambda: source.watch(self._offer),
                 self._changes.keep_record,
                 self._outcomes.run,
                 self._keep_clusters,
@@ -157,6 +162,10 @@ class App:
         """All of extproc is about to end; Envoy drains, and this process serves until it has."""
         asyncio.get_running_loop().remove_reader(self._spec.leaving)
         self._plane.ready = False
+
+    def _offer(self, documents: Iterable[Document]) -> None:
+        self._plane.offer(FILES, documents)
+        self._last_good.keep({report.origin for report in self._plane.state.admission.reports})
 
     def _aged(self) -> None:
         self._stale.set()
@@ -218,8 +227,8 @@ class App:
     def _heard(self, event: Event) -> None:
         match event:
             case Accepted(snapshot):
+                self._feed.release()  # first, so that whoever waits for his change waits for the workers as well
                 self._plane.accepted(snapshot, self._ads.decided())
-                self._feed.release()
                 self._readiness.look_now()  # clusters may be new
             case Refused(snapshot, type_url, message):
                 self._plane.refused(snapshot, type_url, message)

@@ -23,14 +23,16 @@ log: Final = logging.getLogger(__name__)
 YOUNG: Final = 5.0  # seconds; dying younger than this again and again makes the pauses grow
 PAUSE: Final = 0.25  # seconds after the second young death in a row, doubled for each further one; none after the first
 PAUSE_MAX: Final = 5.0
+NOT_BORN: Final = 71  # where the system has no process for us: EX_OSERR of sysexits(3)
 REPORT_MAX: Final = 1024 * 1024  # bytes
 
 
 class Child:
     """One process after another of `module`, each told `spec()`, which also says its name and what it may be passed.
 
-    `descriptors` stay open in it, under their numbers. Where `vital`, an end of its own accord, or with its own reason,
-    is the end of `run`. `ready` holds the first report.
+    `descriptors` stay open in it, under their numbers. Where `vital`, an end of its own accord is the end of `run`, and
+    so is one with its own reason, but for a later process that can't take the place of one that was ready: what keeps
+    it from that may pass, and the other processes serve meanwhile. `ready` holds the first report.
     """
 
     def __init__(self, module: str, spec: Callable[[], Spec], descriptors: tuple[int, ...], *, vital: bool) -> None:
@@ -48,11 +50,11 @@ class Child:
         """Keep it running until `stop`. Raises ExtprocError when it can't start."""
         young_deaths = 0
         while not self._stopping.is_set():
-            born = time.monotonic()
+            born, first = time.monotonic(), not self.ready.done()
             code = await self._live()
             if self._stopping.is_set() or (self._vital and code == 0):
                 return
-            if self._refusal and (self._vital or not self.ready.done()):
+            if self._refusal and first and (self._vital or not self.ready.done()):
                 raise ExtprocError(self._refusal)
             ended = self._refusal or _ended(code)
             if not self.ready.done():
@@ -94,15 +96,19 @@ class Child:
     async def _live(self) -> int:
         """One process from its start to its end; returns its exit code, negative for a signal."""
         self._refusal = ""
-        self._process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, *_safe_path(), "-m", self._module, self.name),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=REPORT_MAX,
-            pass_fds=self._descriptors,
-            # Out of our process group: Ctrl-C in a terminal is meant for us, who know the order of leaving.
-            start_new_session=True,
-        )
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *(sys.executable, *_safe_path(), "-m", self._module, self.name),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=REPORT_MAX,
+                pass_fds=self._descriptors,
+                # Out of our process group: Ctrl-C in a terminal is meant for us, who know the order of leaving.
+                start_new_session=True,
+            )
+        except OSError as error:  # the machine is short of processes, memory or descriptors; whoever runs goes on
+            self._refusal = f"the process {self.name} can't be started: {error.strerror}"
+            return NOT_BORN
         assert process.stdin is not None  # noqa: S101 (both were asked for)
         assert process.stdout is not None  # noqa: S101
         if self._stopping.is_set():

@@ -1,4 +1,4 @@
-"""The private directory of a running extproc: the sockets of its own processes, which nobody else can reach.
+"""The private directory of a running extproc: its own processes' sockets, and what one leaves for the one after it.
 
 Must stay true: its path is short enough for a socket's address, it is gone when the supervisor has ended, and what a
 killed supervisor left behind is removed by the next one that comes along.
@@ -15,6 +15,7 @@ from typing import Final
 from extproc.errors import ExtprocError
 
 PREFIX: Final = "extproc-"
+KEPT: Final = "good-"  # how the names of files begin that the control process keeps here (sources.last_good)
 LOCK: Final = ".supervisor"
 PATH_MAX: Final = 107  # bytes of a socket's path: unix(7), sun_path, less the zero at its end
 NAME_MAX: Final = 20  # bytes that are left for a socket's name
@@ -73,6 +74,6 @@ def _remove(directory: Path) -> None:
     """Remove what is ours in it, and it as well if nothing else is there."""
     with suppress(OSError):
         for entry in directory.iterdir():
-            if entry.is_socket() or entry.name == LOCK:
+            if entry.is_socket() or entry.name == LOCK or entry.name.startswith(KEPT):
                 entry.unlink()
         directory.rmdir()

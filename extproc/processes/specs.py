@@ -34,7 +34,8 @@ class ControlSpec(Spec):
 
     `feed` is a listening Unix socket, to which the workers connect. `counters` are the workers', in their order.
     `leaving` is a pipe that is at its end as soon as all of extproc is to end, while Envoy still drains. `notices` is
-    where the supervisor tells that Envoy has crashed (processes.notices).
+    where the supervisor tells that Envoy has crashed (processes.notices). `last_good` is a directory in which it leaves
+    what the next control process needs of files that are wrong by then (sources.last_good).
     """
 
     workers: tuple[Address, ...]
@@ -42,6 +43,7 @@ class ControlSpec(Spec):
     counters: tuple[int, ...]
     leaving: int
     notices: int
+    last_good: Path
 
 
 @dataclass(frozen=True, slots=True)

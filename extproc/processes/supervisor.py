@@ -107,7 +107,7 @@ class Supervisor:
 
         def control() -> ControlSpec:
             descriptors = feed.fileno(), tuple(counters), leaving, its.fileno()
-            return ControlSpec("control", parent, self._settings, self._logs, dialled, *descriptors)
+            return ControlSpec("control", parent, self._settings, self._logs, dialled, *descriptors, directory)
 
         def worker(number: int) -> Callable[[], WorkerSpec]:
             name, path = f"worker-{number}", directory / "table.sock"
@@ -186,6 +186,14 @@ def _shared(directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExtprocError(f"--worker-sockets {directory}: can't be made ({error.strerror})") from error
+    for left in directory.glob("worker-*.sock"):
+        # A worker takes the place of a socket that is there, and no Envoy would reach the one who listens on it.
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.connect(str(left))
+            raise ExtprocError(
+                f"--worker-sockets {directory}: somebody listens on {left.name}: end the other extproc, or give this"
+                " one a directory of its own"
+            )
     return directory
 
 

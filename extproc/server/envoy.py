@@ -115,7 +115,14 @@ class EnvoyProcess:
         try:
             while not self._stopping:
                 born = time.monotonic()
-                code = await self._live()
+                try:
+                    code = await self._live()
+                except OSError as error:  # the machine is short of processes, memory or descriptors
+                    if self._process is None:
+                        raise EnvoyFailed(f"Envoy can't be started: {error.strerror}") from error
+                    log.warning("Envoy can't be started (%s); it is tried again", error.strerror)
+                    await asyncio.sleep(BACK_OFF)
+                    continue
                 if self._stopping:
                     return
                 young_deaths = young_deaths + 1 if time.monotonic() - born < YOUNG else 0
@@ -190,7 +197,8 @@ class EnvoyProcess:
         text = json.dumps(self.bootstrap, indent=1)
         try:
             if file.exists() and file.read_text() == text:  # so a full disk keeps no Envoy from starting again
-                file.chmod(0o600)
+                if file.stat().st_mode & 0o777 != 0o600:  # nor does one that can only be read
+                    file.chmod(0o600)
                 return file
             file.parent.mkdir(parents=True, exist_ok=True)
             file.unlink(missing_ok=True)

@@ -63,7 +63,9 @@ class TableFeed:
                 worker.stale.set()
 
     def release(self) -> None:
-        """An Envoy runs what this process has told it: from now on no worker knows better."""
+        """An Envoy runs what this process has told it: from now on no worker knows better, and all are waited for."""
+        for worker in self._workers:
+            worker.ahead = False
         self._released.set()
 
     async def start(self, listening: socket.socket) -> None:
@@ -135,7 +137,6 @@ class TableFeed:
     async def _send(self, worker: _Worker) -> None:
         if worker.ahead:
             await self._released.wait()
-            worker.ahead = False
         sent, fresh = EMPTY, True
         with suppress(OSError):  # it is gone, which `_serve` notices
             while True:

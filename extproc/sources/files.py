@@ -14,6 +14,7 @@ from typing import Final
 from extproc.core.offers import Document
 from extproc.errors import Problem
 from extproc.sources.contents import read_bytes
+from extproc.sources.last_good import LastGood
 from extproc.sources.places import Identity, Place, Survey, survey
 from extproc.sources.watch import Watch, What
 from extproc.sources.writing import AWHILE, Writing
@@ -52,11 +53,12 @@ class FileSource:
 
     A Document's origin is its path as given here, joined with the name inside a directory. A file that two paths lead
     to is read once. Watching needs a file system that tells of changes: a network file system is not told of those
-    made elsewhere.
+    made elsewhere. `last_good` is told what each holds.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], last_good: LastGood | None = None) -> None:
         self._paths: Final = tuple(paths)
+        self._last_good: Final = last_good or LastGood()
         self._watch: Final = Watch()
         self._writing: Final = Writing()
         self._survey = Survey()
@@ -75,6 +77,10 @@ class FileSource:
             look = self._look()
         self._publish(look)
         return self._published
+
+    def before(self) -> tuple[Document, ...]:
+        """What is kept of the files that were read last, and of those of which nothing is, what was read."""
+        return tuple(map(self._last_good.instead_of, self._published))
 
     async def watch(self, changed: Callable[[tuple[Document, ...]], None]) -> None:
         """Call `changed` with all Documents whenever they differ from those read last; runs until it is cancelled.
@@ -108,6 +114,8 @@ class FileSource:
         self._published = look.documents
         origins = {document.origin for document in look.documents}
         gone = self._held.keys() - origins
+        for origin in (*gone, *(place.origin for place in self._survey.places if place.lost)):
+            self._last_good.forget(origin)
         self._held = {origin: held for origin, held in self._held.items() if origin in origins}
         return bool(gone)
 
@@ -218,6 +226,8 @@ class FileSource:
                 return None
             unreadable = _unreadable(origin, reading.problem) if reading.problem else None
             document = unreadable or manifests.read(reading.data, origin)
+            if not reading.problem:
+                self._last_good.note(origin, reading.data)
             self._held[origin] = _Held(path, reading.identity, document)
             return document
         return None

@@ -1,6 +1,8 @@
 """The resource file while everything runs: edits, mistakes, deletion, any order, and what Envoy refuses."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -115,6 +117,50 @@ def test_an_experiment_that_leaves_the_file_gives_its_default_back(running: Stag
     )
     assert routes(running) == {IRIS}
     assert running.infer("/v2/models/iris-ab.experiment/infer").status == 404
+
+
+@pytest.mark.parametrize("wrong", ["no JSON", "an invalid resource"])
+def test_a_control_process_that_dies_takes_along_nothing_that_is_in_force(running: Stage, wrong: str) -> None:
+    """It finds a file that is wrong, of which the last good version is in force, and so it is when it is back."""
+    before = running.file.read_text()
+    with Load(f"{running.extproc.inference_url}/v2/models/iris/infer", rate=100) as load:
+        if wrong == "no JSON":
+            running.file.write_text(before[: len(before) // 2])
+        else:
+            running.write(ab(-1, 1), experiment("other", {"iris3": 1}, default="iris3"))
+        eventually(lambda: problems(running), within=5, saying="the problem is reported")
+        killed = running.extproc.processes["control"]
+        os.kill(killed, signal.SIGKILL)
+        eventually(
+            lambda: running.extproc.processes.get("control", killed),
+            within=10,
+            saying="it is started again",
+            until=lambda pid: pid != killed,
+        )
+        running.wait_state("iris-ab", within=30)
+        if wrong == "an invalid resource":
+            running.wait_state("other")
+        load.wait_for(50)
+        result = load.stop()
+    assert result.failed == 0, str(result)
+    assert set(result.by_route) == {IRIS}, str(result)
+    assert problems(running)
+    running.write(ab(0, 1))
+    running.wait_weights("iris-ab", [0, 1])
+    assert routes(running) == {IRIS2}
+
+
+def test_a_file_that_is_removed_while_there_is_no_control_process_is_gone(running: Stage) -> None:
+    os.kill(running.extproc.pid, signal.SIGSTOP)
+    try:
+        os.kill(running.extproc.processes["control"], signal.SIGKILL)
+        running.file.unlink()
+    finally:
+        os.kill(running.extproc.pid, signal.SIGCONT)
+    eventually(lambda: running.status("iris-ab").get("state") == "STOPPED", within=20, saying="it is stopped")
+    running.file.write_text("{")
+    eventually(lambda: "line" in json.dumps(problems(running)), within=5, saying="it is read")
+    assert running.status("iris-ab")["state"] == "STOPPED"
 
 
 def test_restarted_with_an_invalid_resource_the_valid_rest_runs(running: Stage) -> None:

@@ -1,12 +1,14 @@
 """A child's lives: what ends them all, what does not, and the pauses between them."""
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -126,3 +128,30 @@ async def test_what_was_ready_once_may_be_refused_something_later(start: Start) 
     vital = start("ready refuse", vital=True)
     with pytest.raises(ExtprocError, match="the thing can't be done"):
         await vital.task
+
+
+async def test_what_can_t_take_the_place_of_one_that_was_ready_tries_again(start: Start) -> None:
+    """Vital or not: the others serve meanwhile, and would be taken along by the end of everything."""
+    running = start("first:ready first:70 refuse", vital=True)
+    await running.until_born(4)
+    assert not running.task.done()
+
+
+async def test_a_machine_without_room_for_a_process_has_it_later(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = AsyncMock(side_effect=OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+    running = start("ready wait", vital=True)
+    await running.child.ready
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "create_subprocess_exec", full)
+        os.kill(running.births[0][0], signal.SIGKILL)
+        await eventually_async(lambda: full.await_count, within=10, saying="two attempts", until=(2).__le__)
+    await running.until_born(2)
+
+
+async def test_a_machine_without_room_for_the_first_process_is_told(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = AsyncMock(side_effect=OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", full)
+    with pytest.raises(ExtprocError, match=r"^the process wait can't be started: Resource temporarily unavailable$"):
+        await start("wait").task

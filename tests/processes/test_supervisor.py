@@ -143,6 +143,22 @@ def test_what_makes_no_sense_is_said(flags: tuple[str, ...], code: int, said: st
     assert "Traceback" not in ended.stderr
 
 
+def test_sockets_that_somebody_listens_on_are_left_to_him(
+    resources: Path, runtime: Path, start_extproc: Callable[..., RunningExtproc], tmp_path: Path
+) -> None:
+    flags: tuple[str | Path, ...] = ("--resources", resources, "--worker-sockets", runtime)
+    started = start_extproc("serve", *flags)
+    before = [(left, left.stat().st_ino) for left in runtime.iterdir()]
+    assert [left.name for left, _ in before] == ["worker-0.sock"]
+    ended = run(*flags, "--state-dir", tmp_path / "other")
+    assert ended.returncode == 1, ended.stderr
+    assert "somebody listens on worker-0.sock: end the other extproc" in ended.stderr
+    assert [(left, left.stat().st_ino) for left in runtime.iterdir()] == before
+    started.restart()  # killed, so that its sockets are left, and nobody listens on them
+    started.wait_ready()
+    started.stop()
+
+
 def loaded(module: str) -> set[str]:
     """The top-level packages that are loaded with a module."""
     code = f"import json, sys, {module}; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"

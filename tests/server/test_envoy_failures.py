@@ -1,11 +1,15 @@
 """An embedded Envoy that can't be found, run or configured: an error that says why, after a few attempts."""
 
+import asyncio
+import errno
 import os
+import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -13,6 +17,7 @@ from extproc.errors import EnvoyFailed, EnvoyMissing
 from extproc.server import envoy as module
 from extproc.server.envoy import find_envoy
 from tests.harness.models import ModelServer
+from tests.harness.waiting import eventually_async
 from tests.server.embedded import Embedded, script
 
 
@@ -76,6 +81,39 @@ async def test_a_bootstrap_that_can_not_be_written_is_an_error_with_the_reason(
     (tmp_path / "state").write_text("a file where the directory should be")
     running = Embedded(stub, tmp_path)
     with pytest.raises(EnvoyFailed, match=r"can't be written to .*state/envoy.json: "):
+        await running.task
+    await running.end()
+
+
+async def test_a_machine_without_room_for_a_process_has_it_later(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is an Envoy kept from starting by a state directory that can only be read."""
+    monkeypatch.setattr(module, "BACK_OFF", 0.01)
+    full = AsyncMock(side_effect=OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+    running = Embedded(stub, tmp_path)
+    await running.until_serving()
+    first = running.pid
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "create_subprocess_exec", full)
+        patched.setattr(Path, "chmod", Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
+        os.kill(first, signal.SIGKILL)
+        await eventually_async(
+            lambda: full.await_count, within=10, saying="more than it gives up after", until=module.ATTEMPTS.__lt__
+        )
+        assert not running.task.done()
+    await running.until_serving()
+    assert running.pid != first
+    await running.end()
+
+
+async def test_a_machine_without_room_for_the_first_process_is_told(
+    stub: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = AsyncMock(side_effect=OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", full)
+    running = Embedded(stub, tmp_path)
+    with pytest.raises(EnvoyFailed, match="Envoy can't be started: Resource temporarily unavailable"):
         await running.task
     await running.end()
 

@@ -137,6 +137,21 @@ async def test_a_worker_keeps_its_table_until_the_next_control_process_has_heard
     assert swapped[-1].table.entries.keys() == {("e0", "http")}, "nothing is left of the old one"
 
 
+async def test_a_worker_that_kept_its_table_is_waited_for_as_soon_as_it_need_not(stage: Stage) -> None:
+    """Else a change would be said to be in force while it is on its way to whoever decides."""
+    swapped = stage.worker()
+    first = await stage.feed(Patch(entries(2)))
+    assert await first.swapped(at_least=1)
+    await first.stop()
+    second = await stage.feed(Patch(entries(2, "b")))
+    assert await second.swapped(at_least=1)
+    assert swapped[-1].table.entries == entries(2), "it keeps its table, and is not waited for"
+    second.release()
+    second.publish(Patch(entries(1, "c")))
+    assert await second.swapped()
+    assert swapped[-1].table.entries == {**entries(2, "b"), **entries(1, "c")}
+
+
 async def test_an_envoy_that_never_comes_does_not_hold_a_table_up(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
