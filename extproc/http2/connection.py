@@ -19,7 +19,7 @@ from extproc.http2.header_blocks import LIST_SIZE
 from extproc.http2.limits import Limits, Patience
 from extproc.http2.request import RequestHead
 from extproc.http2.requests import Opening, OpenStream, Requests, ShorterWay
-from extproc.http2.sending import Sending
+from extproc.http2.sending import ROOM, Sending
 from extproc.http2.stream import Stream
 
 # Streams that were closed lately are told apart from those that never were: only then is a frame on them late, and not
@@ -120,7 +120,9 @@ class Connection(Generic[Opening]):
         self.sending.out.append(frames.ping(_ALIVE))
 
     def take(self) -> bytes:
-        """Everything that is to be written now."""
+        """Everything that is to be written now; more is there to be taken while `sending.stalled`."""
+        for stream in self.sending.let_out():
+            stream.written()
         if not self.accepting and not self.over and not self.open_streams:
             self.over = True  # drained
             self._forget_all()
@@ -129,6 +131,7 @@ class Connection(Generic[Opening]):
             return b""
         taken = b"".join(out)
         out.clear()
+        self.sending.room = ROOM
         return taken
 
     def end(self, code: ErrorCode, reason: str = "") -> None:

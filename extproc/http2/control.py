@@ -96,7 +96,7 @@ class Control:
         if not change:
             return
         streams = [*self._connection.streams.values()]
-        self._connection.spend(len(streams) // _STREAMS_A_COST)
+        self._connection.spend(1 + len(streams) // _STREAMS_A_COST)  # one frame has room for thousands of changes
         for stream in streams:
             try:
                 self._widen(stream.number, change)

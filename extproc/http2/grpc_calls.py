@@ -28,7 +28,11 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Call(Stream):
-    """One call; made by the connection, for a request whose head asks for it. `metadata` is what came with it."""
+    """One call; made by the connection, for a request whose head asks for it.
+
+    `metadata` is what came with it, and is there for the method to begin with: what thousands of open calls could keep
+    of it would be far more than their connection may.
+    """
 
     __slots__ = ("_exchange", "_inbox", "_started", "metadata", "opening")
 
@@ -43,11 +47,13 @@ class Call(Stream):
     def opened(self) -> None:
         opening = self.opening
         if opening.begin is None:
+            self.metadata = ()
             self._refuse(opening)
             return
         if opening.timeout is not None:
             self.connection.deadlines.add(self.number, self.connection.now + opening.timeout)
         self._exchange = opening.begin(self)
+        self.metadata = ()
         if not self.remote_open:
             self._half_closed()
 

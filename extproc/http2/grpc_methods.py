@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _CONTENT_TYPE_NAME: Final = "content-type"
 _TIMEOUT_NAME: Final = "grpc-timeout"
 _ENCODING_NAME: Final = "grpc-encoding"
+_ENCODING_MAX: Final = 64  # characters that are kept with a call
 DECISIVE: Final = frozenset({_CONTENT_TYPE_NAME, _TIMEOUT_NAME, _ENCODING_NAME})  # the header fields that are read here
 
 
@@ -113,7 +114,7 @@ class Methods:
             error=error,
             refused=refused,
             timeout=timeout,
-            encoding=head.get(_ENCODING_NAME) or "identity",
+            encoding=(head.get(_ENCODING_NAME) or "identity")[:_ENCODING_MAX],
             content_length=head.content_length,
         )
 

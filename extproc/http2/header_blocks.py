@@ -18,12 +18,17 @@ from extproc.http2.request import CHOOSY, CONTENT_LENGTH, VALUE, Field, RequestH
 
 LIST_SIZE: Final = 32_768  # as SETTINGS_MAX_HEADER_LIST_SIZE counts it
 
-# What is remembered on a connection stays below 200 KiB. A block that is split has at most 30,720 bytes of fields, less
+# What is remembered on a connection stays below 400 KiB. A block that is split has at most 30,720 bytes of fields, less
 # than LIST_SIZE: a byte of it is the longest entry of the static table (28) and what an entry is counted for (32).
 _BLOCKS: Final = 64
 _FIELDS: Final = 256
 _BLOCK_SIZE: Final = 512
 _FIELD_SIZE: Final = 256
+_FIELDS_IN_BLOCK: Final = 32
+
+# A byte of a block may be a field, and take as long to be read as a call. No client of ours sends so many.
+_MANY: Final = 64
+_FIELDS_A_COST: Final = 16
 
 _SIZE_UPDATE: Final = 0x20  # to 0; a larger one has more bits, RFC 7541 section 6.3
 
@@ -55,18 +60,24 @@ class HeaderBlocks(Generic[Opening]):
 
     With a `table`, the peer may have a dynamic table of the size that HTTP/2 begins with. `interpret` is what the layer
     above makes of a request's head: remembered with it, so that this is done once, too. Of header fields, it may read
-    those that `decisive` names and no others.
+    those that `decisive` names and no others. `spend` is told the cost of a block of very many fields.
     """
 
     __slots__ = (
-        *("_acknowledged", "_blocks", "_decisive", "_decoder", "_fields", "_interpret", "_shape", "_table"),
+        *("_acknowledged", "_blocks", "_decisive", "_decoder", "_fields", "_interpret", "_shape", "_spend", "_table"),
         *("means_the_same", "usual"),
     )
 
     def __init__(
-        self, interpret: Callable[[RequestHead], Opening], decisive: frozenset[str], *, table: bool = False
+        self,
+        interpret: Callable[[RequestHead], Opening],
+        decisive: frozenset[str],
+        *,
+        table: bool = False,
+        spend: Callable[[int], None] | None = None,
     ) -> None:
         self._table: Final = table
+        self._spend: Final = spend
         self._interpret: Final = interpret
         self._decisive: Final = decisive | {CONTENT_LENGTH}
         self._decoder: Final = Decoder(LIST_SIZE)
@@ -94,7 +105,12 @@ class HeaderBlocks(Generic[Opening]):
         return self._like_the_last(block) or self._read_in_parts(block)
 
     def _read(self, fields: Sequence[Field]) -> tuple[Opening, Metadata]:
+        self._weigh(fields)
         return self._interpret(request_head(fields)), metadata(fields)
+
+    def _weigh(self, fields: Sequence[Field]) -> None:
+        if len(fields) > _MANY and self._spend is not None:
+            self._spend(len(fields) // _FIELDS_A_COST)
 
     def _like_the_last(self, block: bytes) -> tuple[Opening, Metadata] | None:
         """What a block means that has the shape of the last one; None when it has not."""
@@ -121,7 +137,7 @@ class HeaderBlocks(Generic[Opening]):
 
     def _read_in_parts(self, block: bytes) -> tuple[Opening, Metadata]:
         parts = split(block)
-        if parts is None:
+        if parts is None or len(parts) > _FIELDS_IN_BLOCK:
             return self._read(self._decode(block))
         new = [at for at, part in enumerate(parts) if part not in self._fields]
         fields = [self._fields.get(part) or self._learn(part) for part in parts]
@@ -144,11 +160,13 @@ class HeaderBlocks(Generic[Opening]):
 
     def trailers(self, block: bytes) -> None:
         """Trailers. Raises StreamFault when they are malformed, ConnectionFault when they can't be read."""
-        check_trailers(self._decode(block))
+        fields = self._decode(block)
+        self._weigh(fields)
+        check_trailers(fields)
 
     def skip(self, block: bytes) -> None:
         """A block of no interest, which may change the table all the same. Raises ConnectionFault."""
-        self._decode(block)
+        self._weigh(self._decode(block))
 
     def _learn(self, part: bytes) -> Field:
         (field,) = self._decode(part)

@@ -53,7 +53,8 @@ class Requests(Generic[Opening]):
         decisive: frozenset[str],
         open_stream: OpenStream[Opening],
     ) -> None:
-        self.blocks: Final = HeaderBlocks(interpret, decisive, table=connection.limits.dynamic_table)
+        table = connection.limits.dynamic_table
+        self.blocks: Final = HeaderBlocks(interpret, decisive, table=table, spend=connection.spend)
         self._connection: Final = connection
         self._open_stream: Final = open_stream
         self.receivable = connection.limits.connection_window  # bytes of DATA that the peer may still send
@@ -170,6 +171,7 @@ class Requests(Generic[Opening]):
         if number <= self._connection.last:
             self.blocks.skip(block)
             if number in self._connection.reset_by_us:
+                self._connection.spend()
                 return
             if KEY.pack(number) in self._connection.closed:
                 raise ConnectionFault(ErrorCode.STREAM_CLOSED, f"HEADERS on stream {number}, which is closed")

@@ -21,6 +21,7 @@ from extproc.http2.frames import DATA, END_HEADERS, HEAD_SIZE, HEADERS, NUMBER_S
 from extproc.http2.grpc_methods import Matches, Opening
 from extproc.http2.grpc_status import AROUND, REPLY_MAX, Pieces, data_size
 from extproc.http2.header_blocks import Shape
+from extproc.http2.sending import A_FRAME
 from extproc.http2.stream import KEY, Stream
 
 _KIND: Final = Struct(">IB")  # a frame's head without its stream
@@ -106,6 +107,7 @@ class WholeCalls:
             and sending.started
             and sending.initial_window >= REPLY_MAX
             and sending.window >= most * REPLY_MAX
+            and sending.room >= most * (REPLY_MAX + A_FRAME)
             and requests.receivable - size > requests.half
             and self._blocks.means_the_same
             and len(connection.streams) + len(half_closed) + most <= self._streams
@@ -137,7 +139,9 @@ class WholeCalls:
         if out:
             answers = b"".join(out)
             sending.out.append(answers)
-            sending.window -= len(answers) - len(out) * AROUND
+            size = len(answers) - len(out) * AROUND
+            sending.window -= size
+            sending.room -= size + len(out) * A_FRAME
             requests.receivable -= at - began - len(out) * least
             connection.last = int.from_bytes(last)
             connection.answered += len(out)

@@ -27,6 +27,7 @@ from extproc.server.lean_health import health_methods
 # decision takes: all of it is code that the processor has just forgotten.
 TOGETHER: Final = 64
 _SETTLED_WITHIN: Final = 0.25  # seconds
+_TICK: Final = 0.001  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,11 @@ class LeanProtocol(asyncio.Protocol):
         self._settling: asyncio.TimerHandle | None = None
         self._unmeasured = TOGETHER  # decisions until the time of one is taken
         self._pinged = False
-        self._stuck: int | None = None  # bytes that wait to be taken, when the peer was last looked at
+        self._due = 0.0  # what `_deadline` is for
+        self._written = 0  # bytes
+        self._stuck: int | None = None  # of them, what the peer had taken when it was last looked at; None for all
+        self._paused = False  # the peer does not read
+        self._more: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no class of asyncio's
@@ -104,18 +109,22 @@ class LeanProtocol(asyncio.Protocol):
         """Returning None has the connection closed: a client that sends no more is gone."""
 
     def pause_writing(self) -> None:
+        self._paused = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._paused = False
         if self._transport is not None:
             self._transport.resume_reading()
+            if self.connection.sending.stalled:
+                self._write_more()
 
     def connection_lost(self, _: Exception | None) -> None:
         self.connection.end(ErrorCode.NO_ERROR)
         self._settle()
         self._transport = None
-        for timer in (self._deadline, self._look, self._parting, self._leaving):
+        for timer in (self._deadline, self._look, self._parting, self._leaving, self._more):
             if timer is not None:
                 timer.cancel()
         self._closed(self)
@@ -146,13 +155,22 @@ class LeanProtocol(asyncio.Protocol):
             return
         taken = connection.take()
         if taken and self._leaving is None:
+            self._written += len(taken)
             transport.write(taken)
+            if connection.sending.stalled and self._more is None and not self._paused:
+                self._more = self._loop.call_soon(self._write_more)  # others have their turn in between
         if connection.over:
             self._leave(transport)
         elif self._parting is None and connection.all_answered:
             self._parting = self._loop.call_later(self._timing.linger, self._part)
         elif (due := connection.deadlines.next) is not None:
             self._be_punctual(due)
+
+    def _write_more(self) -> None:
+        self._more = None
+        if not self._paused:
+            self._write()
+            self._settle()
 
     def _part(self) -> None:
         self.connection.end(ErrorCode.NO_ERROR)
@@ -169,10 +187,12 @@ class LeanProtocol(asyncio.Protocol):
                 transport.abort()
 
     def _be_punctual(self, due: float) -> None:
-        if self._deadline is None or due < self._deadline.when():
+        if self._deadline is None or due < self._due:
             if self._deadline is not None:
                 self._deadline.cancel()
-            self._deadline = self._loop.call_at(due, self._expire)
+            # uvloop's timers are of whole milliseconds: one may come too early, and what is left is no time for it.
+            self._due = due
+            self._deadline = self._loop.call_later(max(due - self._now(), _TICK), self._expire)
 
     def _expire(self) -> None:
         self._deadline = None
@@ -194,11 +214,12 @@ class LeanProtocol(asyncio.Protocol):
         if transport is None:
             return
         waiting = transport.get_write_buffer_size()
-        gone = not connection.greeted or self._pinged or (self._stuck is not None and waiting >= self._stuck)
+        taken = self._written - waiting
+        gone = not connection.greeted or self._pinged or (waiting > 0 and taken == self._stuck)
         if gone:
             transport.abort()
             return
-        self._stuck = waiting or None
+        self._stuck = taken if waiting else None
         if not waiting and self._now() - connection.now >= timing.idle:
             self._pinged = True
             connection.ping()

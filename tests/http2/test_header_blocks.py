@@ -264,3 +264,13 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(reader._blocks) <= 64
     assert len(reader._fields) <= 256
     assert sum(map(len, reader._blocks)) + sum(map(len, reader._fields)) < 100_000
+
+
+def test_of_blocks_of_very_many_fields_nothing_is_remembered() -> None:
+    """Fields of one byte, of the static table: each costs more to be remembered than to be sent."""
+    reader = blocks()
+    for n in range(100):
+        for _ in range(3):
+            _, metadata = reader.request(encoded() + b"\x90" * (50 + n))
+            assert len(metadata) > 50
+    assert sum(len(shape.metadata_before) for shape in reader._blocks.values()) <= 64 * 32

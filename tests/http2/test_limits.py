@@ -1,6 +1,7 @@
 """Attacks: each is bounded, and answered with the right error; memory stays below the cap whatever a peer does."""
 
 import struct
+import tracemalloc
 from collections.abc import Callable
 from typing import Final
 
@@ -10,7 +11,8 @@ from extproc.http2 import frames
 from extproc.http2.frames import CONTINUATION, HEADERS, INITIAL_WINDOW_SIZE, PADDED, PING, RST_STREAM, frame
 from extproc.http2.grpc_calls import Call
 from extproc.http2.limits import Limits, Patience
-from tests.http2.given import END_HEADERS, Raw, data, message
+from extproc.http2.sending import A_FRAME, ROOM
+from tests.http2.given import END_HEADERS, REQUEST, Raw, cut, data, message
 from tests.http2.test_connection import body, goaway, resets
 
 PARTS: Final = 48 * 1024  # of a frame and a header block, beside Limits.memory
@@ -38,6 +40,7 @@ FLOODS: Final[dict[str, Flood]] = {
     "empty data": lambda *_: data(1, b""),
     "data that is padding": lambda *_: data(1, b"\x01\0", PADDED),
     "data of a stream we have reset": lambda *_: data(1, b"x"),
+    "trailers of a stream we have reset": lambda raw, _: raw.headers(1),
     "rapid reset": lambda raw, n: raw.headers(n) + frame(RST_STREAM, 0, n, CANCEL),
     "resets of nothing": lambda *_: frame(RST_STREAM, 0, 1, CANCEL),
     "made to reset": lambda raw, n: raw.headers(n) + frame(frames.WINDOW_UPDATE, 0, n, b"\0" * 4),
@@ -50,7 +53,7 @@ FLOODS: Final[dict[str, Flood]] = {
 def test_a_flood_is_told_to_calm_down(kind: str) -> None:
     raw = Raw()
     raw.say(raw.headers(1))
-    if kind == "data of a stream we have reset":
+    if kind.endswith("of a stream we have reset"):
         raw.say(frame(frames.WINDOW_UPDATE, 0, 1, b"\0" * 4))
     if kind == "streams after the last GOAWAY":
         raw.connection.drain()
@@ -70,8 +73,8 @@ def test_a_flood_is_told_to_calm_down(kind: str) -> None:
 @pytest.mark.parametrize(
     "kind",
     sorted(
-        set(FLOODS)
-        - {"malformed requests", "made to reset", "data of a stream we have reset", "streams after the last GOAWAY"}
+        {kind for kind in FLOODS if not kind.endswith("of a stream we have reset")}
+        - {"malformed requests", "made to reset", "streams after the last GOAWAY"}
     ),
 )
 def test_what_comes_now_and_then_is_never_too_much(kind: str) -> None:
@@ -136,6 +139,89 @@ def test_settings_that_move_many_windows_cost_as_much() -> None:
             assert goaway(answer) is frames.ErrorCode.ENHANCE_YOUR_CALM
             break
     assert 10 < n < 50
+
+
+def test_settings_that_change_very_often_cost_as_much() -> None:
+    raw = Raw()
+    changing = b"".join(struct.pack(">HI", INITIAL_WINDOW_SIZE, n & 1) for n in range(400))
+    assert not raw.say(frame(frames.SETTINGS, 0, 0, changing))[1:], "once it is taken"
+    for _ in range(5):
+        answer = raw.say(frame(frames.SETTINGS, 0, 0, changing))
+        if raw.connection.over:
+            break
+    assert goaway(answer) is frames.ErrorCode.ENHANCE_YOUR_CALM
+
+
+ACCEPT_ENCODING: Final = b"\x90"  # one byte that is a whole field, of the static table
+
+
+@pytest.mark.parametrize("kind", ["requests", "trailers", "of a stream we have reset"])
+def test_header_blocks_of_very_many_fields_cost_as_much(kind: str) -> None:
+    raw = Raw()
+    raw.say(raw.headers(1) + frame(frames.WINDOW_UPDATE, 0, 1, b"\0" * 4))
+    many, few = ACCEPT_ENCODING * 500, raw.headers(1)[frames.HEAD_SIZE :]
+    for n in range(3, 203, 2):
+        told = frame(HEADERS, END_HEADERS, n, few + many) + frame(RST_STREAM, 0, n, CANCEL)
+        if kind == "trailers":
+            told = raw.headers(n) + frame(HEADERS, END_HEADERS | frames.END_STREAM, n, many)
+        elif kind != "requests":
+            told = frame(HEADERS, END_HEADERS, 1, many)
+        answer = raw.say(told)
+        if raw.connection.over:
+            assert goaway(answer) is frames.ErrorCode.ENHANCE_YOUR_CALM
+            break
+    assert 40 < n < 80
+
+
+def test_as_many_fields_as_somebody_may_have_cost_nothing() -> None:
+    raw = Raw()
+    some = raw.headers(1)[frames.HEAD_SIZE :] + ACCEPT_ENCODING * 50
+    for n in range(1, 4 * Patience.BURST, 2):
+        raw.say(frame(HEADERS, END_HEADERS, n, some) + data(n, message(b"last:")))
+        raw.say(frame(RST_STREAM, 0, n, CANCEL))
+    assert not raw.connection.over
+
+
+@pytest.mark.parametrize("name", ["x-long", "grpc-encoding"])
+def test_open_calls_keep_nothing_of_what_came_with_them(name: str) -> None:
+    raw = Raw()
+    calls = [
+        frame(
+            HEADERS,
+            END_HEADERS,
+            n,
+            bytes(raw.encoder.encode((*REQUEST, (name, f"{n}" + "x" * 15_000)), huffman=False)).removeprefix(b"\x20"),
+        )
+        for n in range(1, 201, 2)
+    ]
+    raw.say(calls.pop(0))
+    tracemalloc.start()
+    try:
+        for call in calls:
+            raw.say(call)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(raw.connection.streams) == len(calls) + 1
+    assert kept < 5_000 * len(calls)
+
+
+def test_answers_that_a_peer_lets_wait_come_piece_by_piece() -> None:
+    """Else it has all of them made and kept at once, which is many times what it may have us keep."""
+    raw = Raw(settings={INITIAL_WINDOW_SIZE: 0})
+    count = 3 * ROOM // A_FRAME // 2
+    raw.say(frames.window_update(0, 2**30) + raw.headers(1))
+    told = message(b"") * count
+    for at in range(0, len(told), 16_000):
+        raw.say(data(1, told[at : at + 16_000]))
+    raw.connection.receive(frames.settings({INITIAL_WINDOW_SIZE: 2**30}), 0.0)
+    assert len(raw.notes[1]) <= ROOM // A_FRAME + 2
+    said = b""
+    while taken := raw.connection.take():
+        assert len(taken) <= ROOM
+        said += taken
+    assert len(body([*cut(said)], 1)) == len(told)
+    assert not raw.connection.held
 
 
 LIMITS: Final = Limits(streams=200, stream_window=65_535, connection_window=65_535, message=400_000, memory=1_000_000)

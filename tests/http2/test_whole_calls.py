@@ -290,6 +290,20 @@ def test_any_frames_are_answered_the_same(
     both.compare()
 
 
+@pytest.mark.parametrize(("room", "waits"), [(3_000, True), (40_000, False)])
+def test_what_has_no_room_waits_on_both_ways(room: int, waits: bool) -> None:
+    both, numbers = begun()
+    short = both.short
+    for server in (both.usual, both.shorter):
+        server.connection.sending.room = room
+    both.say(b"".join(call(next(numbers), message(REPLIES[n % 3])) for n in range(30)))
+    assert both.usual.connection.sending.stalled is waits
+    assert (both.short == short) is waits
+    while both.usual.connection.sending.stalled:
+        assert both.say(b"")
+    both.compare()
+
+
 def test_a_long_talk_cut_anywhere() -> None:
     random = Random(1)
     for heads in ([PLAIN], TRACED):

@@ -20,14 +20,16 @@ from extproc import names
 from extproc.errors import ExtprocError
 from extproc.http2.frames import PREFACE
 from extproc.http2.limits import Limits, Patience
+from extproc.http2.sending import A_FRAME, ROOM
 from extproc.server.ext_proc import ExtProc
 from extproc.server.health import Health
 from extproc.server.lean import LeanServer
 from extproc.server.lean_protocol import LeanProtocol, Timing
 from tests.fixtures.ext_proc import captured
 from tests.harness.waiting import eventually_async
+from tests.http2.given import REQUEST, Raw
 from tests.server.exchange import FIRST, PUBLISHED, answers, connected, ended, on_uvloop, process, reply, watch
-from tests.server.http2 import GOAWAY, PING, SETTINGS, Http2, frame
+from tests.server.http2 import DATA, GOAWAY, PING, SETTINGS, Http2, frame
 
 NO_TOKEN = captured("intercepted-no-token")
 BODY = captured("every-phase-request_body")  # its stream stays open
@@ -176,6 +178,74 @@ async def test_a_deadline_ends_a_call() -> None:
         )
 
 
+class Taking(asyncio.Transport):
+    """One that takes everything, and says that `waiting` bytes of it are still to be taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.waiting = 0
+        self.aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def ignore(_: LeanProtocol) -> None:
+    """Of no interest."""
+
+
+@pytest.mark.parametrize("left", ["0n", "1n", "400u", "1m"])
+@on_uvloop
+async def test_a_deadline_of_next_to_no_time_ends_its_call_and_no_other(left: str) -> None:
+    protocol, transport = LeanProtocol(ExtProc(PUBLISHED), Health(), ignore, ignore), Taking()
+    protocol.connection_made(transport)
+    raw = Raw()
+    protocol.data_received(PREFACE + frame(SETTINGS, 0, 0))
+    asked = tuple((name, names.EXT_PROC_METHOD if name == ":path" else str(value)) for name, value in REQUEST)
+    protocol.data_received(raw.headers(1, fields=asked))
+    protocol.data_received(raw.headers(3, fields=(*asked, ("grpc-timeout", left))))
+    protocol.data_received(frame(PING, 0, 0, b"12345678"))
+    await eventually_async(lambda: transport.written, within=10, saying="it ends", until=lambda it: b"deadline" in it)
+    assert [*protocol.connection.streams] == [1]
+    protocol.connection_lost(None)
+
+
+async def test_who_takes_some_is_kept_however_much_waits() -> None:
+    protocol, transport = LeanProtocol(ExtProc(PUBLISHED), Health(), ignore, ignore), Taking()
+    protocol.connection_made(transport)
+    protocol.data_received(PREFACE + frame(SETTINGS, 0, 0))
+    transport.waiting = 1_000
+    for _ in range(3):
+        protocol.data_received(PINGS)
+        protocol._look_at_peer()
+    assert not transport.aborted
+    protocol._look_at_peer()
+    assert transport.aborted, "nothing was taken since"
+    protocol.connection_lost(None)
+
+
+@on_uvloop
+async def test_answers_that_were_let_wait_come_by_themselves() -> None:
+    """There are more of them than go out in one go."""
+    body = struct.pack(">BI", 0, 2) + b"\x22\0"  # an empty request_body
+    told = body * (3 * ROOM // A_FRAME // 2)
+    async with lean() as server, Http2.connect(server.port, stream_window=0) as client:
+        stream = client.open()
+        for at in range(0, len(told), 16_000):
+            client.write(frame(DATA, 0, stream, told[at : at + 16_000]))
+        client.write(frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 2**30)))
+        await eventually_async(
+            lambda: client.data[stream], within=10, saying="all is answered", until=lambda size: size == len(told)
+        )
+
+
 async def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
     path = tmp_path / "worker.sock"
     for _ in range(2):  # the second in place of what the first left
@@ -256,8 +326,6 @@ class Reset(asyncio.Transport):
 
 
 async def test_a_peer_that_is_gone_when_it_is_left_is_no_fault_of_ours() -> None:
-    def ignore(_: LeanProtocol) -> None: ...
-
     protocol, transport = LeanProtocol(ExtProc(PUBLISHED), Health(), ignore, ignore), Reset()
     protocol.connection_made(transport)
     protocol.data_received(PREFACE + frame(SETTINGS, 0, 0))
