@@ -5,7 +5,7 @@ judged beside other resources (two owners of one default) is judged in `admissio
 is no error at all but a model that is not available.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
 
@@ -188,7 +188,26 @@ class PassThrough:
 
     kind: Kind
     name: str
-    body: dict[str, Any] = field(hash=False)
+    body: dict[str, Any]
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.name))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PassThrough):
+            return NotImplemented
+        if (self.kind, self.name, self.body) != (other.kind, other.name, other.body):
+            return False
+        return repr(self.body) == repr(other.body) or _same(self.body, other.body)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether what Python finds equal is so as JSON, where `true` is not 1, nor is it in Envoy's Structs."""
+    if isinstance(one, dict):
+        return all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return all(map(_same, one, other))
+    return isinstance(one, bool) is isinstance(other, bool)
 
 
 Resource = Model | Experiment | PassThrough

@@ -19,6 +19,7 @@ from extproc import names
 from extproc.server.deaths import SOON, Deaths, Life
 from extproc.wire.pb.extproc.slim import discovery_pb2 as pb
 from extproc.xds.discovery import TYPES, Accepted, Event, Refused, Request, Response, Survived
+from extproc.xds.held import Held
 from extproc.xds.redacted import redacted
 from extproc.xds.scalars import LENGTH_DELIMITED, tagged, tagged_length
 from extproc.xds.snapshot import RUNTIME, Snapshot
@@ -80,7 +81,7 @@ class AdsService:
         self._any_present = False
         self._absence: asyncio.TimerHandle | None = None
         self._keep = keep
-        self._remembered = remembered
+        self._held = Held(remembered)
         # Responses that an Envoy took and refused, by type.
         self.acks: Final = Counter(dict.fromkeys(_TYPES.values(), 0))
         self.nacks: Final = Counter(self.acks)
@@ -144,7 +145,7 @@ class AdsService:
         self._present(False)
 
     async def _stream(self, _requests: object, context: Stream) -> None:
-        envoy = _Envoy(Subscription(remembered=self._remembered))
+        envoy = _Envoy(Subscription(remembered=self._held.with_those_of(e.subscription.may_run for e in self._envoys)))
         self._envoys.add(envoy)
         if self._deaths:
             self._deaths.began(envoy.life)
@@ -160,6 +161,7 @@ class AdsService:
         finally:
             reader.cancel()
             self._envoys.discard(envoy)
+            self._held.ended(envoy.subscription.may_run)
             if self._deaths and not self._leaving:
                 self._deaths.ended(envoy.life, envoy.node)
             log.info("Envoy %s left the discovery stream", envoy.node or "?")

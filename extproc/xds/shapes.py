@@ -148,7 +148,8 @@ def _named(value: Any, found: Found) -> Any:
         if value not in found:
             if not value:
                 return value
-            if not _NAME.fullmatch(value):
+            # As an argument the same name is taken apart, and would be another one.
+            if not _NAME.fullmatch(value) or value.endswith(_SUFFIXES):
                 raise NoShape
             found[value] = len(found)
         return found[value]

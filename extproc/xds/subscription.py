@@ -8,11 +8,14 @@ names any more are removed when the owner of this object, who has a clock, says 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from extproc.names import RUNTIME_LAYER
 from extproc.xds.corrections import Corrections
 from extproc.xds.discovery import ORDER, TYPES, Accepted, Event, Refused, Request, Response
 from extproc.xds.snapshot import CLUSTER, ROUTES, RUNTIME, Snapshot, version_of
+
+IN_DOUBT: Final = 4  # versions of clusters that were sent, while Envoy says nothing
 
 
 @dataclass(slots=True)
@@ -38,14 +41,15 @@ class Subscription:
     """The state of one stream. `set_snapshot` and `receive` return what to send and what the control plane shall know.
 
     `accepted` is the last snapshot of which Envoy ACKed everything that requests are routed by. `remembered` are the
-    clusters that an extproc before this one is known to have served; they count only if Envoy tells their version.
+    clusters that Envoys are known to have been sent before this stream, by version; they count only if Envoy tells it.
     """
 
     target: Snapshot | None = None
     accepted: Snapshot | None = None
-    remembered: Mapping[str, bytes] = field(default_factory=dict)
+    remembered: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     _types: dict[str, _Type] = field(default_factory=lambda: {url: _Type() for url in TYPES})
     _outgoing: Mapping[str, bytes] = field(default_factory=dict)  # clusters that the routes in force may still name
+    _in_doubt: dict[str, Mapping[str, bytes]] = field(default_factory=dict)  # clusters sent, by version
     _corrections: Corrections = field(default_factory=Corrections)
     _serial: int = 0
 
@@ -53,6 +57,14 @@ class Subscription:
     def clusters(self) -> Mapping[str, bytes]:
         """The clusters that Envoy is known to hold."""
         return self._types[CLUSTER].held
+
+    @property
+    def may_run(self) -> Mapping[str, Mapping[str, bytes]]:
+        """The clusters that Envoy may hold, by version: those that it ACKed, and those whose ACK may be lost."""
+        state = self._types[CLUSTER]
+        # After a refusal it tells the version that it had before.
+        held = {state.acked or version_of(state.held): state.held} if state.held else {}
+        return {**held, **self._in_doubt}
 
     @property
     def takes_no_runtime(self) -> bool:
@@ -106,11 +118,13 @@ class Subscription:
         if not request.nonce:
             # The first request of a stream: the version is what this Envoy ran before we (re)started.
             state.acked = state.sent = request.version
-            if request.type_url == CLUSTER and request.version == version_of(self.remembered):
-                state.held = self._outgoing = self.remembered
+            if request.type_url == CLUSTER and (known := self.remembered.get(request.version)) is not None:
+                state.held = self._outgoing = known
         elif state.sent and not grown:
             if request.type_url == ROUTES:
                 self._corrections.taken(state.sent_for)
+            elif request.type_url == CLUSTER:
+                self._in_doubt.clear()
             state.acked, state.held, state.sent_for = state.sent, state.pending, None
         if grown:
             state.sent, state.acked, state.sent_for = "", "", None
@@ -175,6 +189,10 @@ class Subscription:
         self._serial += 1
         state.sent, state.pending, state.nonce = version, resources, str(self._serial)
         state.sent_for = snapshot
+        if url == CLUSTER:
+            self._in_doubt[version] = resources
+            for overtaken in list(self._in_doubt)[:-IN_DOUBT]:
+                del self._in_doubt[overtaken]
         return Response(url, version, state.nonce, resources)
 
     def _corrects(self, snapshot: Snapshot, sent: list[Response]) -> bool:
@@ -191,8 +209,9 @@ class Subscription:
             return True
         in_force = routes.acked == routes.sent == ours
         overrides, resources, version = self._corrections.wanted(snapshot, routes.sent_for, in_force=in_force)
+        # Also where it has them already, from the stream before this one.
+        self._corrections.overrides = overrides
         if version != state.sent:
-            self._corrections.overrides = overrides
             sent.append(self._send(RUNTIME, version, resources, snapshot))
         return state.acked == version
 

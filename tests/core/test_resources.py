@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -79,4 +80,22 @@ def test_every_resource_has_its_kind_and_word() -> None:
     assert kind_of(Model("iris", endpoints=HERE)) is Kind.MODEL
     assert kind_of(Experiment("e", (Candidate("a", 1),))) is Kind.EXPERIMENT
     assert kind_of(PassThrough(Kind.ROUTES, "r", {})) is Kind.ROUTES
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ({"a": [{"b": 1}]}, {"a": [{"b": True}]}, False),
+        ({"a": 0}, {"a": False}, False),
+        ({"a": 1, "b": True}, {"b": True, "a": 1}, True),
+        ({"a": 1}, {"a": 1.0}, True),
+        ({"a": 1}, {"a": 2}, False),
+    ],
+    ids=str,
+)
+def test_envoys_own_resources_are_compared_as_json(one: dict[str, Any], other: dict[str, Any], equal: bool) -> None:
+    """Else a change from 1 to true in a cluster's metadata would be none, until extproc is started again."""
+    first, second = (PassThrough(Kind.CLUSTER, "c", body) for body in (one, other))
+    assert (first == second) is equal
+    assert not equal or hash(first) == hash(second)
     assert [kind.word for kind in Kind] == ["Model", "Experiment", "Cluster", "RouteConfiguration", "HttpFilter"]

@@ -194,6 +194,25 @@ async def test_a_refused_runtime_is_counted_and_said_and_no_resource_s_fault(
     assert running.service.served is None
 
 
+async def test_an_envoy_that_comes_back_keeps_its_clusters_until_it_has_other_routes(
+    running: Running, channel: grpc.aio.Channel
+) -> None:
+    """Its connection was lost, and meanwhile what its routes name has become another: they are in force still."""
+    first = snapshot("a/x")
+    running.service.publish(first)
+    envoy = Envoy(channel)
+    await envoy.take_all()
+    await until_heard(running, Accepted(first))
+    envoy.leave()
+    await eventually_async(lambda: running.service.connected, within=5, saying="it is gone", until=lambda n: n == 0)
+    running.service.publish(Snapshot({**snapshot("a/y").resources, CLUSTER: {"iris2": b"cluster"}}, frozenset({"a/y"})))
+    back = Envoy(channel)
+    await back.send(pb.DiscoveryRequest(type_url=CLUSTER, version_info=first.version(CLUSTER), node=pb.Node(id="one")))
+    response = await back.next()
+    assert response.type_url == CLUSTER
+    assert len(response.resources) == 2, "the old cluster, and the new one"
+
+
 async def test_only_what_every_envoy_knows_may_be_decided(running: Running, channel: grpc.aio.Channel) -> None:
     """The one that lags behind holds its new candidates back until it leaves."""
     running.service.publish(snapshot("a/x"))

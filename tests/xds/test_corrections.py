@@ -191,6 +191,17 @@ def test_if_a_restarted_extproc_s_routes_are_refused_the_old_ones_keep_their_run
     assert envoy.weights == sorted(envoy.weights)
 
 
+def test_what_the_runtime_holds_is_known_after_a_reconnection() -> None:
+    """Else it would be taken back before the routes that need it, where those that follow have no such number."""
+    before, envoy, first = running(1)
+    second = made(2, 0, first)
+    aim(before, envoy, second)
+    after = Subscription(target=second)
+    connect(after, envoy)
+    sent, _ = after.set_snapshot(made(7, 0, second, reach=("a", "b", "c")))
+    assert [r.type_url for r in sent] == [ROUTES], "the numbers of the old list stay as they are"
+
+
 STEPS = st.integers(0, 3)
 OPERATION = st.one_of(
     st.tuples(st.sampled_from(["weigh", "weigh", "other", "both"]), STEPS),

@@ -48,6 +48,13 @@ def test_what_is_strange_has_no_shape(strange: Any) -> None:
         shape("iris", strange)
 
 
+@pytest.mark.parametrize("served", ["iris.experiment", "iris.pipeline"])
+def test_a_model_that_is_served_as_an_endpoint_is_called_has_no_shape(served: str) -> None:
+    """The endpoint's name is taken apart: that the two are the same could not be seen."""
+    with pytest.raises(NoShape):
+        shape(served, Model("a", endpoints=(Endpoint("127.0.0.1", 1),), served_name=served))
+
+
 @pytest.mark.parametrize("of", COVERED)
 def test_what_is_covered_exists(of: type) -> None:
     covered = COVERED[of]

@@ -134,7 +134,7 @@ def test_after_a_restart_with_another_configuration_the_old_clusters_stay_until_
     before.set_snapshot(old)
     connect(before, envoy)
     envoy.received.clear()
-    after = Subscription(remembered=old.resources[CLUSTER])
+    after = Subscription(remembered=before.may_run)
     new = snapshot({"iris": "1", "iris3": "1"})
     after.set_snapshot(new)
     assert connect(after, envoy) == [Accepted(new)]
@@ -146,9 +146,24 @@ def test_after_a_restart_with_another_configuration_the_old_clusters_stay_until_
     ]
 
 
+@pytest.mark.parametrize("acks", [False, True])
+def test_what_was_on_its_way_when_a_stream_ended_is_remembered_too(acks: bool) -> None:
+    """Of two changes Envoy has taken the first, and the stream ends before or after it could say so."""
+    before, envoy = Subscription(), ModelEnvoy()
+    before.set_snapshot(snapshot({"iris": "1"}))
+    connect(before, envoy)
+    (sent,), _ = before.set_snapshot(snapshot({"iris": "1", "iris2": "1"}))
+    ack = envoy.take(sent)
+    if acks:
+        before.receive(ack)
+    before.set_snapshot(snapshot({"iris": "1", "iris3": "1"}))
+    assert before.may_run[envoy.version[CLUSTER]].keys() == {"iris", "iris2"}
+    assert len(before.may_run) == (2 if acks else 3)
+
+
 def test_what_is_remembered_counts_only_if_envoy_runs_it() -> None:
     envoy = ModelEnvoy()
-    subscription = Subscription(remembered={"gone": b"1"})
+    subscription = Subscription(remembered={"other": {"gone": b"1"}})
     subscription.set_snapshot(snapshot({"iris": "1"}))
     connect(subscription, envoy)
     assert envoy.received[0] == (CLUSTER, ("iris",))
