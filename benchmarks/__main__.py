@@ -17,7 +17,7 @@ from benchmarks.compare import CONNECTIONS, compare
 from benchmarks.measure import Sample
 from benchmarks.plot import draw
 from benchmarks.scale import CHANGES, EXPERIMENTS, Scale, scales
-from benchmarks.stage import Stage, Where, known_flags
+from benchmarks.stage import ServerError, Stage, Where, known_flags
 from benchmarks.targets import Measured, verdicts
 
 _MICRO: Final = (
@@ -95,21 +95,14 @@ def main(
             names = [case.name for case in cases]
             _print(report.comparison(samples, names))
             draw(samples, names, out / "results.png")
+            _write(out, samples, sizes)  # ten minutes' work, whatever becomes of what follows
         if everything or wants_scale:
             sizes = _scale(planned)
             _print(report.sizes(sizes))
-    found, where = verdicts(Measured(samples, sizes)), machine.describe()
-    document = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": where,
-        "samples": [sample.as_json() for sample in samples],
-        "sizes": [scale.as_json() for scale in sizes],
-        "targets": [verdict.as_json() for verdict in found],
-    }
-    (out / "results.json").write_text(json.dumps(document, indent=1) + "\n")
+            _write(out, samples, sizes)
     if samples or sizes:
-        _print(report.targets(found))
-        click.echo("\n" + ", ".join(f"{name} {value}" for name, value in where.items()))
+        _print(report.targets(verdicts(Measured(samples, sizes))))
+        click.echo("\n" + ", ".join(f"{name} {value}" for name, value in machine.describe().items()))
     if (everything or wants_micro) and (code := pytest.main([*_MICRO, *(["--benchmark-disable"] if quick else [])])):
         raise SystemExit(code)
 
@@ -132,7 +125,10 @@ def _compare(cases: Sequence[Case], plan: Plan, concurrency: int, models: Where)
         tempfile.TemporaryDirectory(prefix="bench-") as directory,
         Stage(Path(directory), concurrency, models) as stage,
     ):
-        running = stage.start(cases)
+        try:
+            running = stage.start(cases)
+        except ServerError as error:
+            raise click.ClickException(str(error)) from error
         return compare(running, connections=plan.connections, rounds=plan.rounds, seconds=plan.seconds, say=_progress)
 
 
@@ -146,6 +142,17 @@ def _scale(plan: Plan) -> list[Scale]:
             changes=plan.changes,
             say=_progress,
         )
+
+
+def _write(out: Path, samples: Sequence[Sample], sizes: Sequence[Scale]) -> None:
+    document = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.describe(),
+        "samples": [sample.as_json() for sample in samples],
+        "sizes": [scale.as_json() for scale in sizes],
+        "targets": [verdict.as_json() for verdict in verdicts(Measured(samples, sizes))],
+    }
+    (out / "results.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _progress(line: str) -> None:

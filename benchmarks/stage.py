@@ -9,6 +9,7 @@ same.
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from copy import deepcopy
@@ -37,7 +38,10 @@ Where = Literal["beside", "inside"]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A case that serves. `roots` are the processes that its Envoy and its server begin with, `models` its models'."""
+    """A case that serves. `roots` are the processes that its Envoy and its server begin with, `models` its models'.
+
+    `server` is a peer: a command of anybody's, which may fail.
+    """
 
     case: Case
     port: int
@@ -45,6 +49,7 @@ class Running:
     roots: tuple[int, ...]
     models: int
     wait: Callable[[], object]
+    server: Child | None = None
 
     @property
     def url(self) -> str:
@@ -57,15 +62,35 @@ class Running:
         return {key.rpartition(".")[2]: int(value) for key, value in re.findall(r"^(\S+): (\d+)$", text, re.MULTILINE)}
 
     def wait_ready(self) -> None:
-        """Wait until every request of several is answered by one of the two models. Raises AssertionError."""
+        """Wait until every request of several is answered by one of the two models, and a peer decides.
+
+        Raises AssertionError, and ServerError for a peer: without it Envoy serves as well, and faster.
+        """
         self.wait()
 
         def look() -> int:
+            if self.server and (code := self.server.exit_code) is not None:
+                raise ServerError(f"{self.case.name} has ended with {code}\n{self.server.tail()}")
+            before = self._decided()
             result = run_load(self.url, _LOOKS)
             assert result.failed == 0, str(result)
+            decided = self._decided() - before
+            assert not self.server or decided > _LOOKS // 2, f"it decided {decided} of {_LOOKS} requests"
             return sum(count for route, count in result.by_route.items() if route.startswith(":iris"))
 
-        eventually(look, within=_READY, saying=f"{self.case.name} serves", until=lambda split: split == _LOOKS)
+        try:
+            eventually(look, within=_READY, saying=f"{self.case.name} serves", until=lambda split: split == _LOOKS)
+        except AssertionError as late:
+            if self.server:
+                raise ServerError(f"{late}\n{self.server.tail()}") from None
+            raise
+
+    def _decided(self) -> int:
+        return self.ext_proc().get("stream_msgs_received", 0)
+
+
+class ServerError(Exception):
+    """A server that was to be measured does not decide; with the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +212,8 @@ class Stage:
             given = envoy_configs.hosting(given, site.ports.values())
         envoy = self._envoy(given, self._concurrency, case.name)
         roots = (envoy.pid, *(each.pid for each in server))
-        return Running(case, port, envoy.admin_url, roots, self._models.pid, lambda: envoy.wait_live(_READY))
+        peer = next(iter(server), None)
+        return Running(case, port, envoy.admin_url, roots, self._models.pid, lambda: envoy.wait_live(_READY), peer)
 
     def _envoy(
         self, config: Mapping[str, Any], concurrency: int, name: str = "models", admin_port: int = 0
@@ -202,8 +228,10 @@ class Stage:
 
     def _server(self, case: Case, port: int) -> Child:
         log = self._directory / f"{_slug(case.name)}.log"
-        argv = [word.replace("{port}", str(port)) for word in case.arguments]
-        return self._child(argv, log, {**os.environ, "PORT": str(port)})
+        program, *rest = (word.replace("{port}", str(port)) for word in case.arguments or ("",))
+        if not (found := shutil.which(program)):  # as a shell would: a child is started by its path
+            raise ServerError(f"{case.name}: there is no command {program!r}")
+        return self._child([found, *rest], log, {**os.environ, "PORT": str(port)})
 
     def _child(self, argv: list[str], log: Path, environment: Mapping[str, str]) -> Child:
         child = Child(argv, stdout=log, stderr=log, environment=environment, new_session=True)

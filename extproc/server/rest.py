@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -19,9 +20,10 @@ from extproc.control.drafts import API, Author
 from extproc.control.outcome_documents import with_outcomes
 from extproc.control.plane import Plane
 from extproc.control.revisions import Action
-from extproc.control.status import ExperimentStatus, model_statuses
+from extproc.control.status import model_statuses
 from extproc.core.resources import Experiment
-from extproc.errors import InvalidResource, Problem
+from extproc.errors import InvalidResource, Problem, UnknownExperiment
+from extproc.server import gradual
 from extproc.server.changes import Changes
 from extproc.wire.manifests import read
 
@@ -39,27 +41,33 @@ routes: Final = web.RouteTableDef()
 @routes.get("/api/v1/experiments")
 async def experiments(request: web.Request) -> web.Response:
     """Every experiment, and every problem of what the sources offer."""
-    return _json(listing(request.app))
+    return await _many(listing(request.app))
 
 
-def listing(app: web.Application) -> dict[str, Any]:
-    """What `GET /api/v1/experiments` answers."""
-    plane = app[PLANE]
-    found = plane.statuses
-    names = found.keys() | app[CHANGES].lifecycle.stopped().keys()
-    return {
-        "experiments": [_document(app, name, found.get(name)) for name in sorted(names)],
-        "problems": [
-            {
-                "source": report.origin,
-                "kind": report.kind.word if report.kind else "",
-                "name": report.name,
-                "kept": report.kept,
-                "problems": problem_documents(report),
-            }
-            for report in plane.state.reports
-        ],
-    }
+def listing(app: web.Application) -> dict[str, Iterator[dict[str, Any]]]:
+    """What `GET /api/v1/experiments` answers: its arrays, made while they are gone through."""
+    return {"experiments": _experiments(app), "problems": _problems(app)}
+
+
+def _experiments(app: web.Application) -> Iterator[dict[str, Any]]:
+    stopped = app[CHANGES].lifecycle.stopped()
+    for name in sorted(app[PLANE].statuses.keys() | stopped.keys()):
+        try:
+            document = _document(app, name, stopped)
+        except UnknownExperiment:  # gone since the list was begun
+            continue
+        yield document
+
+
+def _problems(app: web.Application) -> Iterator[dict[str, Any]]:
+    for report in app[PLANE].state.reports:
+        yield {
+            "source": report.origin,
+            "kind": report.kind.word if report.kind else "",
+            "name": report.name,
+            "kept": report.kept,
+            "problems": problem_documents(report),
+        }
 
 
 @routes.get("/api/v1/experiments/{name}")
@@ -122,7 +130,7 @@ async def history(request: web.Request) -> web.Response:
 @routes.get("/api/v1/models")
 async def models(request: web.Request) -> web.Response:
     """Every model."""
-    return _json({"models": [model_document(status) for status in model_statuses(request.app[PLANE].state)]})
+    return await _many({"models": (model_document(status) for status in model_statuses(request.app[PLANE].state))})
 
 
 async def _change(request: web.Request, name: str, judge: Any) -> web.Response:
@@ -138,17 +146,18 @@ async def _change(request: web.Request, name: str, judge: Any) -> web.Response:
 
 
 def _one(request: web.Request, name: str) -> dict[str, Any]:
-    return _document(request.app, name, request.app[PLANE].statuses.get(name))
+    return _document(request.app, name)
 
 
-def _document(app: web.Application, name: str, status: ExperimentStatus | None) -> dict[str, Any]:
+def _document(app: web.Application, name: str, stopped: Container[str] = ()) -> dict[str, Any]:
+    """Raises UnknownExperiment. `stopped` are known to be: to ask who is goes through all who are."""
     plane, lifecycle = app[PLANE], app[CHANGES].lifecycle
     revision = lifecycle.revision(name)
-    if status is not None:
+    if (status := plane.statuses.get(name)) is not None:
         document = experiment_document(status, revision)
         if outcomes := app.get(OUTCOMES):
             document = with_outcomes(document, outcomes.current(name))
-    elif revision is not None and name in lifecycle.stopped():
+    elif revision is not None and (name in stopped or name in lifecycle.stopped()):
         document = stopped_document(revision)
     else:
         raise lifecycle.unknown(name)
@@ -198,6 +207,11 @@ def _expected(request: web.Request) -> int | None:
     if not tag.isdecimal() or len(tag) > REVISION_DIGITS:
         raise InvalidResource([Problem("If-Match", f"{tag!r} is no revision: send a whole number")])
     return int(tag)
+
+
+async def _many(arrays: Mapping[str, Iterable[dict[str, Any]]]) -> web.Response:
+    body, _ = await gradual.text(arrays, lines=True)
+    return web.Response(body=body + b"\n", content_type="application/json", charset="utf-8")
 
 
 def _json(body: dict[str, Any], status: int = 200) -> web.Response:

@@ -1,24 +1,25 @@
 """Server-sent events (HTML standard, section 9.2) at `/api/v1/stream`: what `GET /api/v1/experiments` says, pushed.
 
 Must stay true: however many look on, the document is made once for all of them, only while somebody looks, and its
-making takes at most a fifth of the event loop, however many experiments there are. Who reads slowly misses versions,
-never the last one.
+making takes at most a fifth of the event loop, and little of it at a time (`gradual`), however many experiments there
+are. Who reads slowly misses versions, never the last one.
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from aiohttp import web
 
+from extproc.server import gradual
+
 log: Final = logging.getLogger(__name__)
 
 TICK: Final = 1.0  # seconds between two looks when nothing told of a change: counts only grow
 COALESCE: Final = 0.03  # seconds; changes come in bursts (offered, built, accepted)
-REST: Final = 4  # times as long as the last making took, nothing is made
+REST: Final = 4  # times as long as the last making held the event loop, nothing is made
 ALIVE: Final = 5.0  # seconds of silence before a sign of life; the page gives up after two and a half of them
 STALLED: Final = 30.0  # seconds that a reader may take for one message
 SIGN_OF_LIFE: Final = b": keep-alive\nevent: alive\ndata:\n\n"  # an event too: a page never sees a comment
@@ -26,9 +27,9 @@ RETRY: Final = b"retry: 1000\n\n"  # milliseconds
 
 
 class Feed:
-    """The current message and everyone who waits for the next one; `make` builds the document."""
+    """The current message and everyone who waits for the next one; `make` says the document's arrays."""
 
-    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, make: Callable[[], Mapping[str, Iterable[dict[str, Any]]]]) -> None:
         self._make = make
         self._message = b""
         self._readers = 0
@@ -43,14 +44,14 @@ class Feed:
 
     async def run(self) -> None:
         """Make messages while there are readers, until cancelled."""
-        loop = asyncio.get_running_loop()
         failing = False
         while True:
             await self._wanted.wait()
             self._changed.clear()
-            began = loop.time()
+            held = 0.0
             try:
-                message = _event("experiments", self._make())
+                document, held = await gradual.text(self._make(), lines=False)
+                message = _event("experiments", document)
                 failing = False
             except Exception:  # a bug of ours; the page keeps what it has, and the next look may go well
                 if not failing:
@@ -60,7 +61,7 @@ class Feed:
             if message != self._message:
                 self._message = message
                 self._tell()
-            await asyncio.sleep(max(COALESCE, REST * (loop.time() - began)))
+            await asyncio.sleep(max(COALESCE, REST * held))
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK - COALESCE):
                     await self._changed.wait()
@@ -144,6 +145,6 @@ async def _close(app: web.Application) -> None:
     app[FEED].close()
 
 
-def _event(name: str, document: dict[str, Any]) -> bytes:
-    # Without indentation: a line break would end the message's `data`.
-    return f"event: {name}\ndata: {json.dumps(document, separators=(',', ':'))}\n\n".encode()
+def _event(name: str, document: bytes) -> bytes:
+    # One line: a line break would end the message's `data`.
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), document)

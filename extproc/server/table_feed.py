@@ -95,7 +95,9 @@ class TableFeed:
         except TimeoutError:
             for worker in self._lagging(version):
                 worker.late = True
-                log.warning("worker %d does not take the latest change: it hangs", worker.number)
+                # A first table may be that of ten thousand experiments, on a machine that is busy.
+                what = "does not take the latest change: it hangs" if worker.swapped else "has no table yet"
+                log.warning("worker %d %s", worker.number, what)
             return False
         return True
 

@@ -64,10 +64,47 @@ def test_without_wrk_its_package_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     quick = CliRunner().invoke(main, ["--quick", "--compare", "--out", str(tmp_path)])
     assert quick.exit_code == 0, quick.output
     assert f"SKIPPED: comparison, scale: {load.MISSING}" in quick.output
-    assert json.loads((tmp_path / "results.json").read_text())["samples"] == []
+    assert not (tmp_path / "results.json").exists()
     in_earnest = CliRunner().invoke(main, ["--compare", "--out", str(tmp_path)])
     assert in_earnest.exit_code == 1
     assert load.MISSING in in_earnest.output
+
+
+def test_micro_benchmarks_leave_the_results_of_a_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "results.json").write_text("a quarter of an hour's work")
+    monkeypatch.setattr("benchmarks.__main__.pytest.main", lambda _argv: 0)
+    done = CliRunner().invoke(main, ["--micro", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "results.json").read_text() == "a quarter of an hour's work"
+
+
+@pytest.mark.skipif(not load.wrk(), reason=load.MISSING)
+def test_what_was_compared_is_kept_when_the_sizes_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_plan: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmarks.__main__._scale", interrupted)
+    argv = ["--quick", "--compare", "--scale", "--case", NATIVE, "--out", str(tmp_path)]
+    assert CliRunner().invoke(main, argv).exit_code == 1
+    samples = json.loads((tmp_path / "results.json").read_text())["samples"]
+    assert [sample["case"] for sample in samples] == [NATIVE]
+
+
+@pytest.mark.skipif(not load.wrk(), reason=load.MISSING)
+def test_a_peer_that_does_not_start_is_an_error_with_its_log(tmp_path: Path) -> None:
+    argv = ["--quick", "--compare", "--case", NATIVE, "--peer", "sh -c 'echo no such model >&2; exit 3'"]
+    done = CliRunner().invoke(main, [*argv, "--out", str(tmp_path)])
+    assert done.exit_code == 1, done.output
+    assert "peer 1 has ended with 3" in done.output
+    assert "no such model" in done.output
+
+
+@pytest.mark.skipif(not load.wrk(), reason=load.MISSING)
+def test_a_peer_that_there_is_no_command_for_is_named(tmp_path: Path) -> None:
+    argv = ["--quick", "--compare", "--case", NATIVE, "--peer", "no-such-server --port {port}"]
+    done = CliRunner().invoke(main, [*argv, "--out", str(tmp_path)])
+    assert done.exit_code == 1, done.output
+    assert "peer 1: there is no command 'no-such-server'" in done.output
 
 
 def test_an_unknown_case_is_refused_with_those_there_are(tmp_path: Path) -> None:

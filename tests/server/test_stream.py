@@ -3,14 +3,14 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from extproc.server import stream
+from extproc.server import gradual, stream
 from extproc.server.stream import Feed
 from tests.harness.waiting import eventually_async
 from tests.server.admin_site import Site, serving
@@ -76,12 +76,12 @@ async def test_a_change_comes_within_a_tenth_of_a_second(site: Site) -> None:
 
 async def test_many_readers_cost_one_making(monkeypatch: pytest.MonkeyPatch) -> None:
     made = itertools.count(1)
-    feed = Feed(lambda: {"n": next(made)})
+    feed = Feed(lambda: {"n": [{"n": next(made)}]})
     monkeypatch.setattr(stream, "TICK", 60.0)
     running = asyncio.create_task(feed.run())
     readers = [feed.messages() for _ in range(50)]
     firsts = await asyncio.gather(*(anext(reader) for reader in readers))
-    assert set(firsts) == {b'event: experiments\ndata: {"n":1}\n\n'}
+    assert set(firsts) == {b'event: experiments\ndata: {"n":[{"n":1}]}\n\n'}
     assert next(made) == 2
     for reader in readers:
         await reader.aclose()
@@ -91,10 +91,10 @@ async def test_many_readers_cost_one_making(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_nothing_is_made_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "TICK", stream.COALESCE + 0.01)
     made, ticks = itertools.count(1), itertools.count(1)
-    feed, clock = Feed(lambda: {"n": next(made)}), Feed(lambda: {"tick": next(ticks)})
+    feed, clock = Feed(lambda: {"n": [{"n": next(made)}]}), Feed(lambda: {"n": [{"n": next(ticks)}]})
     running = [asyncio.create_task(each.run()) for each in (feed, clock)]
     reader, listener = feed.messages(), clock.messages()
-    assert await anext(reader) == b'event: experiments\ndata: {"n":1}\n\n'
+    assert await anext(reader) == b'event: experiments\ndata: {"n":[{"n":1}]}\n\n'
     await reader.aclose()
     for _ in range(10):  # as often as the other feed, whose reader stays, it would have made one
         await anext(listener)
@@ -117,6 +117,7 @@ async def test_silence_is_broken_by_a_sign_of_life(site: Site, monkeypatch: pyte
 async def test_a_reader_that_reads_nothing_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "STALLED", 0.05)
     monkeypatch.setattr(stream, "COALESCE", 0.001)
+    monkeypatch.setattr(gradual, "HOLD", 1.0)  # the changes below never pause, and would have all turns
     reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port, limit=1024)
     writer.write(b"GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     await reader.readuntil(b"retry")
@@ -136,19 +137,19 @@ async def test_a_mistake_of_ours_ends_no_stream(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(stream, "TICK", stream.COALESCE + 0.01)
     documents = iter([{"n": 1}, None, {"n": 2}])
 
-    def make() -> dict[str, Any]:
+    def make() -> Iterator[dict[str, Any]]:
         document = next(documents)
         if document is None:
             raise RuntimeError("a bug")
-        return document
+        yield document
 
-    feed = Feed(make)
+    feed = Feed(lambda: {"n": make()})
     running = asyncio.create_task(feed.run())
     reader = feed.messages()
     async with asyncio.timeout(5):
         assert [await anext(reader), await anext(reader)] == [
-            b'event: experiments\ndata: {"n":1}\n\n',
-            b'event: experiments\ndata: {"n":2}\n\n',
+            b'event: experiments\ndata: {"n":[{"n":1}]}\n\n',
+            b'event: experiments\ndata: {"n":[{"n":2}]}\n\n',
         ]
     await reader.aclose()
     running.cancel()

@@ -16,7 +16,7 @@ from extproc.server import table_feed
 from extproc.server.table_feed import TableFeed
 from extproc.server.table_subscriber import TableSubscriber
 from extproc.wire.ext_proc import Published
-from extproc.wire.table_messages import HELLO, SET_MAX
+from extproc.wire.table_messages import HELLO, NUMBER, SET_MAX
 from tests.harness.unwalked import unwalked
 from tests.harness.waiting import eventually_async
 
@@ -178,10 +178,17 @@ async def test_a_worker_that_hangs_is_waited_for_once(
         lambda: feed._workers, within=5, saying="both are connected", until=lambda w: all(e.number >= 0 for e in w)
     )
     assert not await feed.swapped(at_least=2)
-    assert "worker 7 does not take the latest change: it hangs" in caplog.messages
+    assert "worker 7 has no table yet" in caplog.messages
     feed.publish(Patch(entries(1, "b")))
     assert await feed.swapped()
     assert swapped[-1].table.entries == entries(1, "b")
+    hung.write(NUMBER.pack(1))
+    await eventually_async(
+        lambda: feed._workers, within=5, saying="it has come to life", until=lambda w: all(e.swapped for e in w)
+    )
+    feed.publish(Patch(entries(1)))
+    assert not await feed.swapped()
+    assert "worker 7 does not take the latest change: it hangs" in caplog.messages
     hung.close()
 
 
