@@ -138,6 +138,7 @@ class App:
             stack.push_async_callback(self._feed.stop)
             await self._feed.start(socket.socket(fileno=self._spec.feed))
             await self._feed.swapped(at_least=settings.workers)
+            stack.callback(asyncio.create_task(self._drawn()).cancel)
             self._plane.ready = True
             asyncio.get_running_loop().add_reader(self._spec.leaving, self._leave)
             interpreter.settled()
@@ -158,14 +159,21 @@ class App:
                 self._plane.ready = False
                 log.info("draining")
 
+    async def _drawn(self) -> None:
+        """Shares are compared with what is drawn by them: until they are released workers keep the table before."""
+        await self._feed.released()
+        await self._feed.swapped()
+        self._outcomes.taken()
+
     def _leave(self) -> None:
         """All of extproc is about to end; Envoy drains, and this process serves until it has."""
         asyncio.get_running_loop().remove_reader(self._spec.leaving)
         self._plane.ready = False
 
     def _offer(self, documents: Iterable[Document]) -> None:
+        documents = tuple(documents)
         self._plane.offer(FILES, documents)
-        self._last_good.keep({report.origin for report in self._plane.state.admission.reports})
+        self._last_good.keep(self._plane.state.admission.of_refused({document.origin for document in documents}))
 
     def _aged(self) -> None:
         self._stale.set()

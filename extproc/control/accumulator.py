@@ -53,6 +53,11 @@ class Outcomes:
             self._unsaved[kept.terms.terms[-1]] = spec.name
         kept.untouched.clear()  # the default may be another
 
+    def drawn_since(self, at: float) -> None:
+        """Workers have all that is in force since `at`; see `Terms.drawn_since`."""
+        for kept in self._kept.values():
+            kept.terms.drawn_since(at)
+
     def account(self, entries: Iterable[Entry]) -> None:
         """Count requests."""
         for entry in entries:

@@ -111,6 +111,15 @@ class Admission:
     def origin(self, kind: Kind, name: str) -> str:
         return self.admitted[kind, name].origin
 
+    def of_refused(self, origins: Collection[str]) -> Mapping[str, Collection[Resource]]:
+        """What is in force of each of these origins of which something is refused."""
+        found: dict[str, list[Resource]] = {r.origin: [] for r in self.reports if r.origin in origins}
+        if found:
+            for held in self.admitted.values():
+                if held.origin in found:
+                    found[held.origin].append(held.resource)
+        return found
+
     def amended(self, changes: Mapping[Key, Admitted | None], reports: tuple[Report, ...] | None = None) -> "Admission":
         """The same with these resources instead, None for what is in force no more; `reports` where they are others."""
         after = Admission(amended(self.admitted, changes), self.reports if reports is None else reports)

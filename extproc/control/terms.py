@@ -9,7 +9,7 @@ the nearest term in which it was one, the later of two.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Final, TypeVar
@@ -23,7 +23,7 @@ from extproc.core.table import Outcome
 from extproc.names import Protocol
 
 TERMS: Final = 20  # of one experiment that are kept
-PERIODS: Final = 64  # changes of shares of one experiment that are remembered; what started before is taken for later
+PERIODS: Final = 64  # changes of shares of one experiment that are remembered; by what others were drawn is unknown
 STRATA: Final = 256  # different shares in one term; further ones are counted by the term's last ones
 
 
@@ -141,12 +141,24 @@ class Terms:
             self.periods.append(Period(at, strata))
             del self.periods[:-PERIODS]
 
+    def drawn_since(self, at: float) -> None:
+        """The shares in force are those of workers from `at` on, and by what they drew before is unknown."""
+        self.version += 1
+        self.periods = [replace(period, since=at) for period in self.periods[-1:]]
+
     def term(self, start: float, candidate: str, role: Role) -> Term | None:
         """What a request counts for that started then; None when the candidate never was one."""
         return next((term for term in _nearest(self.terms, start) if term.tally(candidate, role)), None)
 
     def stratum(self, start: float, protocol: Protocol, candidate: str) -> Stratum | None:
-        """The shares by which a request was drawn that started then; None when the candidate never had one."""
+        """The shares by which a request was drawn that started then; None when the candidate never had one.
+
+        Before the first period nobody knows them: workers decide on while nobody counts, Envoy tells of it later, and
+        readiness may be another by then. That was to go where it went, so that it says nothing about the split.
+        """
+        if not self.periods or start < self.periods[0].since:
+            term = self.term(start, candidate, Role.PRIMARY)
+            return term.stratum({candidate: 1.0}) if term else None
         periods = _nearest(self.periods, start)
         found = (period.strata[protocol] for period in periods if protocol in period.strata)
         return next((stratum for stratum in found if candidate in stratum.shares), None)

@@ -6,6 +6,7 @@ to decide for it.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -188,8 +189,10 @@ def _shared(directory: Path) -> Path:
         raise ExtprocError(f"--worker-sockets {directory}: can't be made ({error.strerror})") from error
     for left in directory.glob("worker-*.sock"):
         # A worker takes the place of a socket that is there, and no Envoy would reach the one who listens on it.
-        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-            probe.connect(str(left))
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)  # one that hangs takes no connection, and this would wait for it
+            if probe.connect_ex(str(left)) not in (0, errno.EAGAIN):  # its backlog is full, unix(7)
+                continue
             raise ExtprocError(
                 f"--worker-sockets {directory}: somebody listens on {left.name}: end the other extproc, or give this"
                 " one a directory of its own"

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Final
 
 from extproc import names
@@ -61,8 +62,14 @@ class OutcomeKeeper:
         self._seen = _Seen(EMPTY, {}, {})
         self._saving: asyncio.Task[None] | None = None
         self._unwritable = False
+        self._taken = False
         self._restore(store)
         plane.watch(self._follow)
+
+    def taken(self) -> None:
+        """Workers have their first table of this process; until now they drew by that of the one before it."""
+        self._taken = True
+        self.outcomes.drawn_since(self._now().timestamp())
 
     async def run(self) -> None:
         """Write what was counted, and drop what is gone, every few seconds, until cancelled."""
@@ -110,6 +117,8 @@ class OutcomeKeeper:
             entries = {protocol: table.entries.get((name, protocol)) for protocol in names.PROTOCOLS}
             shares = {protocol: _shares(entry) for protocol, entry in entries.items() if entry}
             self.outcomes.in_force(now.revisions.get(name), now.experiments[name], shares, at)
+        if not self._taken:
+            self.outcomes.drawn_since(inf)
 
     def _drop(self) -> None:
         """Keep nothing of experiments that are gone, and listed no more."""

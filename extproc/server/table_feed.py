@@ -3,6 +3,7 @@
 Must stay true: a worker is never sent half a change as a whole one, and one that comes, or comes back, is sent
 everything; a worker that hangs holds up nobody for longer than PATIENCE. A control process that has just been started
 knows less than the workers it finds: until an Envoy has told it which routes it runs, those keep the table they have.
+A worker that has none is not given this one beside them: Envoy would ask both, and a unit would have two candidates.
 """
 
 import asyncio
@@ -67,6 +68,11 @@ class TableFeed:
         for worker in self._workers:
             worker.ahead = False
         self._released.set()
+        self._tell()
+
+    async def released(self) -> None:
+        """Wait until no worker keeps the table of the control process before this one."""
+        await self._released.wait()
 
     async def start(self, listening: socket.socket) -> None:
         """Take connections from now on; publish before."""
@@ -107,7 +113,13 @@ class TableFeed:
 
     def _lagging(self, version: int) -> list[_Worker]:
         """Those that are waited for."""
-        return [w for w in self._workers if w.number >= 0 and w.swapped < version and not (w.late or w.ahead)]
+        spared = self._outdone()
+        known = [w for w in self._workers if w.number >= 0 and (w.swapped or not spared)]
+        return [w for w in known if w.swapped < version and not (w.late or w.ahead)]
+
+    def _outdone(self) -> bool:
+        """Whether a worker decides by an older table that is better, or has not said yet whether it does."""
+        return not self._released.is_set() and any(w.ahead or w.number < 0 for w in self._workers)
 
     def _tell(self) -> None:
         heard, self._heard = self._heard, asyncio.Event()
@@ -139,6 +151,9 @@ class TableFeed:
     async def _send(self, worker: _Worker) -> None:
         if worker.ahead:
             await self._released.wait()
+        while self._outdone():
+            heard = self._heard
+            await heard.wait()
         sent, fresh = EMPTY, True
         with suppress(OSError):  # it is gone, which `_serve` notices
             while True:

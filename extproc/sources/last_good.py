@@ -1,19 +1,25 @@
-"""What each file held when nothing of it was refused, kept for the process that reads it after this one.
+"""What of each file is in force, kept for the process that reads it after this one.
+
+Of a file of which nothing is refused that is its content, else what is admitted of it: no content that it had may say
+so, where one resource was changed beside another that was wrong.
 
 Must stay true: a process that dies takes along no resource that is in force, whatever its file holds when the next one
 reads it; and what was removed on purpose does not come back.
 """
 
 import hashlib
+import json
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from extproc.core.offers import Document
+from extproc.core.resources import PassThrough, Resource
 from extproc.wire import manifests
+from extproc.wire.values import TYPE
 
 log: Final = logging.getLogger(__name__)
 
@@ -45,8 +51,8 @@ class LastGood:
                 new.unlink()
             log.warning("what %s holds can't be kept in %s: %s", origin, self._directory, error.strerror)
 
-    def keep(self, refused: Collection[str]) -> None:
-        """What was noted is good, but for the files `refused`, of which something is."""
+    def keep(self, refused: Mapping[str, Iterable[Resource]]) -> None:
+        """What was noted is good, but for the files `refused`, of which something is: of each, what is in force."""
         if self._directory is None:
             return
         for origin in self._others.difference(refused):
@@ -54,6 +60,28 @@ class LastGood:
             with suppress(OSError):
                 file.with_suffix(".new").replace(file)
                 self._others.discard(origin)
+        for origin, resources in refused.items():
+            self._keep_of(origin, self._file(self._directory, origin), resources)
+
+    def _keep_of(self, origin: str, file: Path, resources: Iterable[Resource]) -> None:
+        bodies = [_body(resource) for resource in resources]
+        if not bodies and not file.exists():
+            return  # nothing of it was ever in force
+        data = json.dumps({"resources": bodies}, ensure_ascii=False).encode()
+        part = file.with_suffix(".part")
+        try:
+            if file.exists() and file.read_bytes() == data:
+                return
+            part.touch(mode=0o600)
+            part.write_bytes(data)
+            if origin not in self._others and file.exists():
+                file.replace(file.with_suffix(".new"))  # it is good as soon as nothing of it is refused any more
+                self._others.add(origin)
+            part.replace(file)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            log.warning("what of %s is in force can't be kept: %s", origin, error.strerror)
 
     def forget(self, origin: str) -> None:
         """The file is gone, and what it held with it."""
@@ -61,7 +89,7 @@ class LastGood:
             return
         self._others.discard(origin)
         file = self._file(self._directory, origin)
-        for left in (file, file.with_suffix(".new")):
+        for left in (file, file.with_suffix(".new"), file.with_suffix(".part")):
             with suppress(OSError):
                 left.unlink()
 
@@ -77,3 +105,9 @@ class LastGood:
     @staticmethod
     def _file(directory: Path, origin: str) -> Path:
         return directory / f"{PREFIX}{hashlib.sha256(os.fsencode(origin)).hexdigest()}"
+
+
+def _body(resource: Resource) -> dict[str, Any]:
+    if isinstance(resource, PassThrough):
+        return {TYPE: resource.kind.value, **resource.body}
+    return manifests.write(resource)

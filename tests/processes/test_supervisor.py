@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,19 @@ def loaded(module: str) -> set[str]:
 )
 def test_small_processes_stay_small(module: str, without: set[str]) -> None:
     assert not loaded(module) & without
+
+
+def test_neither_does_one_that_hangs_hold_up_the_start(runtime: Path, resources: Path, tmp_path: Path) -> None:
+    """It takes no connections, and no more of them can wait for it."""
+    with ExitStack() as stack:
+        hanging = stack.enter_context(socket.socket(socket.AF_UNIX))
+        hanging.bind(str(runtime / "worker-0.sock"))
+        hanging.listen(0)
+        while True:
+            waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            if waiting.connect_ex(str(runtime / "worker-0.sock")):
+                break
+        ended = run("--resources", resources, "--worker-sockets", runtime, "--state-dir", tmp_path / "state")
+    assert ended.returncode == 1, ended.stderr
+    assert "somebody listens on worker-0.sock" in ended.stderr

@@ -127,14 +127,28 @@ async def test_a_worker_keeps_its_table_until_the_next_control_process_has_heard
     await first.stop()
     second = await stage.feed(Patch(entries(1, "b")))
     fresh = stage.worker(1)
-    assert await second.swapped(at_least=2)
+    assert await second.swapped(at_least=2), "neither is waited for"
     assert swapped[-1].table.entries == entries(2)
-    assert fresh[-1].table.entries == entries(1, "b"), "a worker without a table has nothing better"
+    assert fresh == [], "Envoy asks the one that knows better, and nobody who does not"
     second.release()
+    assert await second.swapped()
+    assert fresh[-1].table.entries == entries(1, "b")
     await eventually_async(
         lambda: swapped[-1].table.entries, within=5, saying="it has the new table", until=lambda e: e == entries(1, "b")
     )
     assert swapped[-1].table.entries.keys() == {("e0", "http")}, "nothing is left of the old one"
+
+
+async def test_a_worker_without_a_table_gets_one_when_nobody_is_left_who_knows_better(stage: Stage) -> None:
+    _, kept = await asyncio.open_unix_connection(stage.path)
+    kept.write(HELLO.pack(0, True))
+    feed = await stage.feed(Patch(entries(1)))
+    fresh = stage.worker(1)
+    assert await feed.swapped(at_least=2)
+    assert fresh == []
+    kept.close()
+    await eventually_async(lambda: fresh, within=5, saying="it has the table")
+    assert fresh[-1].table.entries == entries(1)
 
 
 async def test_a_worker_that_kept_its_table_is_waited_for_as_soon_as_it_need_not(stage: Stage) -> None:
